@@ -1,0 +1,58 @@
+/*
+ * Every bound of the program, each with its reason.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef MSN_BASE_LIMITS_H
+#define MSN_BASE_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Text of a mapping: PATH_MAX of Linux plus " (deleted)". */
+#define MSN_MAPPING_NAME_MAX 4112
+
+/* A snapshot's name: one label of a DNS name, so that it fits everywhere. */
+#define MSN_SNAPSHOT_NAME_MAX 63
+
+/* Shortest unique prefix of a uid that is taken for a reference. */
+#define MSN_UID_PREFIX_MIN 4
+
+/*
+ * One opaque state blob.  A VMM's device state is a few MiB; 64 MiB bounds what
+ * a reader must be ready to hold.
+ */
+#define MSN_BLOB_BYTES_MAX (UINT64_C(64) << 20)
+#define MSN_BLOB_COUNT_MAX 1024
+#define MSN_BLOB_NAME_MAX 255
+
+/*
+ * An encoded manifest.  8 bytes a page in the worst case of one-page runs: 32
+ * GiB of memory in which every other page is private and none touch.
+ */
+#define MSN_MANIFEST_BYTES_MAX (UINT64_C(64) << 20)
+
+/* Mappings of one space: ten times the default of vm.max_map_count. */
+#define MSN_MAPPING_COUNT_MAX 655300
+
+/* Labels and attributes of a snapshot. */
+#define MSN_LABEL_COUNT_MAX 256
+#define MSN_LABEL_BYTES_MAX 4096
+
+/* Threads of a captured process: what one core file can name (32-bit LWPs). */
+#define MSN_THREAD_COUNT_MAX 65536
+
+/*
+ * Window through which a file's pages are reached inside this process: large
+ * enough that a space of many GiB needs few kernel mappings.
+ */
+#define MSN_WINDOW_BYTES (UINT64_C(1) << 30)
+
+/* Requests in flight of one aio: past 8 of 1 MiB a disk gets no faster. */
+#define MSN_AIO_DEPTH_DEFAULT 32
+#define MSN_AIO_DEPTH_MAX 1024
+
+/* Pages of dedup table while saving: bounds its memory to 16 MiB. */
+#define MSN_DEDUP_SLOTS (UINT32_C(1) << 20)
+
+#endif /* MSN_BASE_LIMITS_H */

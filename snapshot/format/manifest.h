@@ -1,0 +1,188 @@
+/*
+ * Manifest: one snapshot, complete.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * What a snapshot's mappings are and where in the packs each of its pages is.
+ * Flat: a child lists the extents that it shares with its parent, so nothing is
+ * walked at restore.  Encoded by protobuf (proto/memsnap/v1/manifest.proto,
+ * docs/formats/manifest.md) with its extents in delta-coded columns; this is
+ * the decoded form, checked at the edge: after msn_manifest_decode() every
+ * promise of this header holds, whoever wrote the bytes.
+ */
+#ifndef MSN_FORMAT_MANIFEST_H
+#define MSN_FORMAT_MANIFEST_H
+
+#include "base/cleanup.h"
+#include "base/failure.h"
+#include "format/uid.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Newest version of the encoding that this program reads and writes. */
+#define MSN_MANIFEST_VERSION 1
+
+/* struct msn_extent.pack of pages that are zero and stored nowhere. */
+#define MSN_EXTENT_ZERO UINT32_MAX
+
+/*
+ * A run of pages that stand side by side in one frame of one pack.  Page
+ * numbers are address / 4096 for the pages of a space, and count from 0 in
+ * objects and blobs.
+ */
+struct msn_extent {
+	uint64_t page;	/* first page */
+	uint32_t count; /* pages, > 0 */
+	uint32_t pack;	/* index into the pack table, or MSN_EXTENT_ZERO */
+	uint32_t frame; /* page of the pack with the frame's header */
+	uint32_t at;	/* page of the pack with the first page's bytes */
+};
+
+/* Ascending by page, disjoint.  A page in no extent is zero (or the file's). */
+struct msn_extents {
+	struct msn_extent *list;
+	size_t count, cap;
+};
+
+struct msn_manifest_pack {
+	uint64_t id;	     /* names the file */
+	uint64_t generation; /* of its contents; grows when it is recycled */
+};
+
+enum msn_mapping_kind {
+	MSN_MAPPING_ANON = 1, /* private memory of the space */
+	MSN_MAPPING_FILE,     /* a host file, found again by its path */
+	MSN_MAPPING_OBJECT,   /* shared memory that only the space knows */
+	MSN_MAPPING_KERNEL,   /* vdso and the like: the kernel gives its own */
+};
+
+struct msn_manifest_mapping {
+	uint64_t start, end; /* page aligned, start < end */
+	enum msn_mapping_kind kind;
+	uint8_t perms, max_perms; /* enum msn_access */
+	bool shared, grows_down, stack;
+	uint8_t name_mut;   /* enum msn_name_mut */
+	uint8_t mlock_mode; /* enum msn_mlock_mode */
+	uint64_t offset;    /* into the file or object */
+	char *name;	    /* as a maps listing shows it; never NULL */
+	uint32_t dev_major, dev_minor; /* FILE, OBJECT; else 0 */
+	uint64_t inode;
+	uint64_t file_size;    /* FILE: when it was saved */
+	int64_t file_mtime_ns; /* FILE: since the epoch */
+	uint32_t object;       /* OBJECT: index into the object table */
+};
+
+/* Shared anonymous memory: its pages once, however often it is mapped. */
+struct msn_manifest_object {
+	uint64_t size_bytes; /* page multiple */
+	struct msn_extents pages;
+};
+
+/* Opaque state beside the memory: registers, a VMM's devices. */
+struct msn_manifest_blob {
+	char *name;
+	uint64_t size_bytes;
+	struct msn_extents pages;
+};
+
+struct msn_manifest_text {
+	char *key, *value;
+};
+
+/* What the save found, in pages. */
+struct msn_manifest_stats {
+	uint64_t mapped; /* length of all mappings */
+	uint64_t
+		private_pages; /* with bytes of their own, zero ones left out */
+	uint64_t stored;       /* written to packs by this save */
+	uint64_t inherited; /* the parent's extents, not read or not changed */
+	uint64_t deduped;   /* equal to another page of this save */
+	uint64_t zero;	    /* looked at and found all zero */
+};
+
+struct msn_manifest {
+	struct msn_uid uid;
+	struct msn_uid parent; /* none: all zero */
+	char *name;	       /* at the time of saving; "" for none */
+	int64_t created_ns;    /* since the epoch */
+	struct msn_manifest_stats stats;
+
+	struct msn_manifest_text *labels; /* the user's */
+	size_t label_count;
+	struct msn_manifest_text *attrs; /* the saver's: pid, comm, arch ... */
+	size_t attr_count;
+
+	struct msn_manifest_mapping *mappings; /* ascending, disjoint */
+	size_t mapping_count;
+	struct msn_manifest_pack *packs;
+	size_t pack_count;
+	struct msn_extents pages; /* private pages of the space, by address */
+	struct msn_manifest_object *objects;
+	size_t object_count;
+	struct msn_manifest_blob *blobs;
+	size_t blob_count;
+};
+
+MSN_MUST_CHECK int msn_manifest_new(struct msn_manifest **out);
+
+/* NULL is allowed.  Returns NULL. */
+struct msn_manifest *msn_manifest_free(struct msn_manifest *m);
+MSN_DEFINE_AUTO(struct msn_manifest, msn_manifest_free)
+
+/*
+ * Encodes @m into a buffer for free().  -EFBIG past MSN_MANIFEST_BYTES_MAX.
+ */
+MSN_MUST_CHECK int msn_manifest_encode(const struct msn_manifest *m,
+				       uint8_t **out, size_t *len);
+
+/*
+ * Decodes and checks @len untrusted bytes.  -EBADMSG names what is wrong,
+ * -EOPNOTSUPP a newer version.
+ */
+MSN_MUST_CHECK int msn_manifest_decode(struct msn_manifest **out,
+				       const uint8_t *bytes, size_t len,
+				       struct msn_failure *why);
+
+/* Text of the first promise of this header that @m breaks, or NULL. */
+const char *msn_manifest_check(const struct msn_manifest *m);
+
+/*
+ * Appends @e, joining it to the last extent where both are one run.  -ENOMEM.
+ * Before: e.page is not below the end of the last extent.
+ */
+MSN_MUST_CHECK int msn_extents_append(struct msn_extents *list,
+				      struct msn_extent e);
+void msn_extents_deinit(struct msn_extents *list);
+
+/* The first extent that contains @page or lies above it, or NULL. */
+const struct msn_extent *msn_extents_lower(const struct msn_extents *list,
+					   uint64_t page);
+
+/* Index of the pack in the table, adding it if need be; or -ENOMEM. */
+MSN_MUST_CHECK int msn_manifest_pack_index(struct msn_manifest *m,
+					   struct msn_manifest_pack pack,
+					   uint32_t *index);
+
+/* Adders: copy their texts.  -ENOMEM, or -E2BIG past the limit. */
+MSN_MUST_CHECK int msn_manifest_add_label(struct msn_manifest *m,
+					  const char *key, const char *value);
+MSN_MUST_CHECK int msn_manifest_add_attr(struct msn_manifest *m,
+					 const char *key, const char *value);
+MSN_MUST_CHECK int
+msn_manifest_add_mapping(struct msn_manifest *m,
+			 const struct msn_manifest_mapping *mapping);
+
+/* The attribute's value, or NULL. */
+const char *msn_manifest_attr(const struct msn_manifest *m, const char *key);
+
+/* The blob of that name, or NULL. */
+const struct msn_manifest_blob *msn_manifest_blob(const struct msn_manifest *m,
+						  const char *name);
+
+/* The mapping that contains @addr, or NULL. */
+const struct msn_manifest_mapping *
+msn_manifest_mapping_at(const struct msn_manifest *m, uint64_t addr);
+
+#endif /* MSN_FORMAT_MANIFEST_H */

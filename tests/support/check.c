@@ -1,0 +1,81 @@
+/*
+ * Test support: one CUnit suite a program, and the fault walk.  See check.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "check.h"
+
+#include "base/fault.h"
+#include "base/rand.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool picked(const char *name, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strstr(name, argv[i]))
+			return true;
+	return argc < 2;
+}
+
+int check_main(int argc, char **argv, const char *suite,
+	       const struct check_test *tests)
+{
+	unsigned failed;
+	CU_pSuite s;
+
+	if (CU_initialize_registry() != CUE_SUCCESS)
+		return 2;
+	s = CU_add_suite(suite, NULL, NULL);
+	for (; tests->name; tests++)
+		if (picked(tests->name, argc, argv))
+			CU_add_test(s, tests->name, tests->run);
+
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	CU_basic_run_tests();
+	failed = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failed ? 1 : 0;
+}
+
+unsigned check_every_fault(void *(*prepare)(void), int (*body)(void *state),
+			   void (*verify)(void *state, int rc,
+					  const char *name))
+{
+	const char *fired;
+	unsigned nth = 0;
+
+	do {
+		void *state = prepare();
+		int rc;
+
+		msn_fault_arm(++nth);
+		rc = body(state);
+		fired = msn_fault_fired();
+		msn_fault_arm(0);
+		verify(state, rc, fired);
+	} while (fired);
+	return nth - 1;
+}
+
+uint64_t check_seed(void)
+{
+	const char *text = getenv("MSN_TEST_SEED");
+	uint64_t seed;
+
+	if (text)
+		seed = strtoull(text, NULL, 0);
+	else
+		msn_random_bytes(&seed, sizeof(seed));
+	printf("MSN_TEST_SEED=%" PRIu64 "\n", seed);
+	fflush(stdout);
+	return seed;
+}
+
+void check_skip(const char *why)
+{
+	printf("skipped: %s\n", why);
+	exit(77);
+}

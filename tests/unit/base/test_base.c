@@ -1,0 +1,162 @@
+/*
+ * Base: growing arrays, whole files, failures and the lock order.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/alloc.h"
+#include "base/failure.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/lock.h"
+#include "support/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void a_growing_array_keeps_its_elements(void)
+{
+	msn_auto(msn_freep) int *list = NULL;
+	size_t cap = 0;
+
+	for (size_t i = 0; i < 1000; i++) {
+		CHECK(msn_grow((void **)&list, &cap, i, sizeof(*list)) == 0);
+		list[i] = (int)i;
+	}
+	for (size_t i = 0; i < 1000; i++)
+		EXPECT(list[i] == (int)i);
+}
+
+static void growing_without_memory_leaves_the_array(void)
+{
+	msn_auto(msn_freep) int *list = NULL;
+	size_t cap = 0;
+	int *before;
+
+	CHECK(msn_grow((void **)&list, &cap, 0, sizeof(*list)) == 0);
+	before = list;
+	msn_fault_arm(1);
+	EXPECT(msn_grow((void **)&list, &cap, cap, sizeof(*list)) == -ENOMEM);
+	msn_fault_arm(0);
+	EXPECT(list == before && cap == 16);
+}
+
+static void a_file_without_a_size_is_read_whole(void)
+{
+	msn_auto(msn_freep) char *text = NULL;
+	size_t len;
+
+	CHECK(msn_read_file(&text, &len, AT_FDCWD, "/proc/self/maps",
+			    1 << 20) == 0);
+	EXPECT(len == strlen(text) && len > 100);
+}
+
+static void a_file_beyond_the_bound_is_refused(void)
+{
+	char *text;
+
+	EXPECT(msn_read_file(&text, NULL, AT_FDCWD, "/proc/self/maps", 10) ==
+	       -EFBIG);
+}
+
+static void a_read_past_the_end_is_short(void)
+{
+	msn_auto(msn_closep) int fd = memfd_create("test", MFD_CLOEXEC);
+	char buf[16];
+
+	CHECK(fd >= 0);
+	CHECK(msn_pwrite_full(fd, "hello", 5, 0) == 0);
+	EXPECT(msn_pread_full(fd, buf, sizeof(buf), 2) == 3);
+	EXPECT(memcmp(buf, "llo", 3) == 0);
+}
+
+static void the_first_failure_text_stays(void)
+{
+	struct msn_failure f = { 0 };
+
+	EXPECT(msn_failure_errno(&f, -ENOSPC, "pack %d", 7) == -ENOSPC);
+	EXPECT(msn_failure_set(&f, -EIO, MSN_FAILURE_INTERNAL, "later") ==
+	       -EIO);
+	EXPECT(f.kind == MSN_FAILURE_EXHAUSTED);
+	EXPECT(strcmp(f.text, "pack 7: No space left on device") == 0);
+}
+
+static void a_failure_text_stays_one_line(void)
+{
+	struct msn_failure f = { 0 };
+
+	EXPECT(msn_failure_set(&f, -EINVAL, MSN_FAILURE_INVALID, "name %s",
+			       "a\nb\033c") == -EINVAL);
+	EXPECT(strcmp(f.text, "name a?b?c") == 0);
+}
+
+#ifdef MSN_DEBUG_CHECKS
+/* Runs @body in a child; did it die by the assertion? */
+static bool aborts(void (*body)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct rlimit none = { 0, 0 };
+
+		setrlimit(RLIMIT_CORE, &none);
+		close(STDERR_FILENO);
+		body();
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void lock_backwards(void)
+{
+	struct msn_mutex outer, inner;
+
+	msn_mutex_init(&outer, MSN_RANK_MM_MAPPING);
+	msn_mutex_init(&inner, MSN_RANK_FILE);
+	msn_mutex_lock(&inner);
+	msn_mutex_lock(&outer);
+}
+
+static void lock_forwards(void)
+{
+	struct msn_mutex outer, inner;
+
+	msn_mutex_init(&outer, MSN_RANK_MM_MAPPING);
+	msn_mutex_init(&inner, MSN_RANK_FILE);
+	for (int i = 0; i < 2; i++) {
+		msn_lock_scope(&outer);
+		msn_lock_scope(&inner);
+	}
+}
+
+static void a_lock_out_of_order_is_an_assertion(void)
+{
+	EXPECT(aborts(lock_backwards));
+	EXPECT(!aborts(lock_forwards));
+}
+#endif
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(a_growing_array_keeps_its_elements),
+		CHECK_TEST(growing_without_memory_leaves_the_array),
+		CHECK_TEST(a_file_without_a_size_is_read_whole),
+		CHECK_TEST(a_file_beyond_the_bound_is_refused),
+		CHECK_TEST(a_read_past_the_end_is_short),
+		CHECK_TEST(the_first_failure_text_stays),
+		CHECK_TEST(a_failure_text_stays_one_line),
+#ifdef MSN_DEBUG_CHECKS
+		CHECK_TEST(a_lock_out_of_order_is_an_assertion),
+#endif
+		{}
+	};
+
+	return check_main(argc, argv, "base", tests);
+}

@@ -30,6 +30,18 @@ struct msn_file_identity {
 	int64_t mtime_ns; /* since the epoch */
 };
 
+/* How an object goes into a snapshot. */
+enum msn_saved_as {
+	MSN_SAVED_AS_PATH = 1, /* by mapped_name(): it is opened again */
+	MSN_SAVED_AS_CONTENT,  /* by its bytes: nothing else could find it */
+	MSN_SAVED_AS_KERNEL,   /* not at all: every process gets its own */
+};
+
+struct msn_identity_saved {
+	enum msn_saved_as as;
+	struct msn_file_identity file; /* AS_CONTENT: size_bytes is needed */
+};
+
 struct msn_identity_ops {
 	const char *name;
 
@@ -53,11 +65,10 @@ struct msn_identity_ops {
 	int (*msync)(struct msn_identity *id, struct msn_obj_range r);
 
 	/*
-	 * Optional: 0 and what is needed to reopen the object by path when a
-	 * snapshot is restored; -EOPNOTSUPP when it cannot be (then it cannot
-	 * be saved by reference).  Default: -EOPNOTSUPP.
+	 * Optional: 0 and how a snapshot holds the object; -EOPNOTSUPP when it
+	 * cannot be saved (a device, a socket).  Default: -EOPNOTSUPP.
 	 */
-	int (*save)(struct msn_identity *id, struct msn_file_identity *out);
+	int (*save)(struct msn_identity *id, struct msn_identity_saved *out);
 };
 
 struct msn_identity {
@@ -73,7 +84,7 @@ uint64_t msn_identity_inode_id(struct msn_identity *id);
 MSN_MUST_CHECK int msn_identity_msync(struct msn_identity *id,
 				      struct msn_obj_range r);
 MSN_MUST_CHECK int msn_identity_save(struct msn_identity *id,
-				     struct msn_file_identity *out);
+				     struct msn_identity_saved *out);
 
 static inline void msn_identity_dec_refp(struct msn_identity **id)
 {

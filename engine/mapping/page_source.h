@@ -16,6 +16,8 @@
 
 struct msn_page_source;
 
+enum msn_page_source_error { MSN_PAGE_SOURCE_E_NO_DATA = 1 };
+
 struct msn_page_source_ops {
 	const char *name;
 
@@ -29,6 +31,13 @@ struct msn_page_source_ops {
 	int (*fill)(struct msn_page_source *src, struct msn_file_range r,
 		    void *dst);
 
+	/*
+	 * 0 and the first page-aligned sub-range of @r that has bytes other
+	 * than zero, or MSN_PAGE_SOURCE_E_NO_DATA.  Does not block.
+	 */
+	int (*next_data)(struct msn_page_source *src, struct msn_file_range r,
+			 struct msn_file_range *out);
+
 	/* Frees the source; nobody uses it any more. */
 	void (*free)(struct msn_page_source *src);
 };
@@ -40,6 +49,10 @@ struct msn_page_source {
 /* See struct msn_page_source_ops. */
 MSN_MUST_CHECK int msn_page_source_fill(struct msn_page_source *src,
 					struct msn_file_range r, void *dst);
+
+MSN_MUST_CHECK int msn_page_source_next_data(struct msn_page_source *src,
+					     struct msn_file_range r,
+					     struct msn_file_range *out);
 
 /* NULL is allowed.  Returns NULL. */
 struct msn_page_source *msn_page_source_free(struct msn_page_source *src);

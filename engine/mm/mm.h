@@ -1,0 +1,203 @@
+/*
+ * mm: one space.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Two segment sets: mappings (vmas) say what may be accessed and what is meant
+ * to be there; placements (pmas) say where the pages are that are there.  A
+ * placement exists only under a mapping.  Where a private page can be: nowhere
+ * yet (zero, or the mapped file's page), in the memory file, in an image or in
+ * another process (both need_cow), or, under a platform with kernel faults, in
+ * the kernel's own private copy.
+ *
+ * Calls behave as the Linux calls of the same name, with the same errnos; where
+ * the reference and Linux differ, Linux wins (docs/differences.md).
+ *
+ * Locks: all functions take the locks they need and may be called from any
+ * thread.  Order: MSN_RANK_MM_MAPPING (vmas), a mappable's own, then
+ * MSN_RANK_MM_ACTIVE (placements).
+ */
+#ifndef MSN_MM_MM_H
+#define MSN_MM_MM_H
+
+#include "account/account.h"
+#include "base/cleanup.h"
+#include "mapping/mapping_space.h"
+#include "mapping/mmap_opts.h"
+#include "memfile/memfile.h"
+#include "platform/address_space.h"
+#include "range/range.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct msn_mm;
+
+/* Where mappings may be, and where the search for a place begins. */
+struct msn_layout {
+	uint64_t min_addr, max_addr;
+	uint64_t top_down_base; /* highest end that is tried first */
+};
+
+struct msn_mm_opts {
+	struct msn_memfile *memfile;  /* borrowed; outlives the space */
+	struct msn_address_space *as; /* taken over, also on failure */
+	struct msn_layout layout;     /* zeroed: the platform's whole region */
+	msn_account_id account;	      /* pays for the space's own pages */
+};
+
+MSN_MUST_CHECK int msn_mm_new(struct msn_mm **out,
+			      const struct msn_mm_opts *opts);
+
+/* Unmaps everything.  NULL is allowed.  Returns NULL. */
+struct msn_mm *msn_mm_free(struct msn_mm *mm);
+MSN_DEFINE_AUTO(struct msn_mm, msn_mm_free)
+
+/* The face that mappables see. */
+struct msn_mapping_space *msn_mm_mapping_space(struct msn_mm *mm);
+
+/* ---- The mmap family ----------------------------------------------------- */
+
+/* mmap(2).  *@addr becomes the place.  On failure nothing new is mapped. */
+MSN_MUST_CHECK int msn_mm_mmap(struct msn_mm *mm,
+			       const struct msn_mmap_opts *opts,
+			       uint64_t *addr);
+
+/* munmap(2): -EINVAL for an unaligned @addr or an empty or wrapping range. */
+MSN_MUST_CHECK int msn_mm_munmap(struct msn_mm *mm, uint64_t addr,
+				 uint64_t length);
+
+/*
+ * mprotect(2): -EINVAL unaligned, -ENOMEM for a hole (what came before it is
+ * changed), -EACCES beyond a mapping's max_perms.  @grows_down: PROT_GROWSDOWN.
+ */
+MSN_MUST_CHECK int msn_mm_mprotect(struct msn_mm *mm, uint64_t addr,
+				   uint64_t length, unsigned perms,
+				   bool grows_down);
+
+/*
+ * fork(2): a new space with the same mappings over @as (taken over, also on
+ * failure).  Private pages are shared copy-on-write; cost O(mappings + private
+ * runs), and with kernel faults also a copy of the pages that the kernel had
+ * copied.  The parent must not run meanwhile if its platform has kernel faults.
+ */
+MSN_MUST_CHECK int msn_mm_fork(struct msn_mm *mm, struct msn_address_space *as,
+			       struct msn_mm **out);
+
+/* ---- Faults and copies --------------------------------------------------- */
+
+enum msn_mm_error {
+	MSN_MM_E_BUS = 1,    /* SIGBUS: mapped, but there is no page */
+	MSN_MM_E_MAPERR = 2, /* SIGSEGV, SEGV_MAPERR: nothing is mapped */
+	MSN_MM_E_ACCERR = 3, /* SIGSEGV, SEGV_ACCERR: not permitted */
+};
+
+/*
+ * Handles a fault at @addr: puts the page in place for @access.  0, an outcome
+ * that says which signal a process would get, or -errno (no memory).
+ */
+MSN_MUST_CHECK int msn_mm_handle_fault(struct msn_mm *mm, uint64_t addr,
+				       unsigned access);
+
+struct msn_mm_io {
+	bool ignore_permissions; /* a debugger's access: up to max_perms */
+};
+
+/*
+ * Copies from the space (in) or to it (out).  0, or -EFAULT with *@done bytes
+ * copied: what came before the fault is done and counted.  Reading memory that
+ * was never touched allocates nothing.
+ */
+MSN_MUST_CHECK int msn_mm_copy_in(struct msn_mm *mm, uint64_t addr, void *dst,
+				  size_t len, struct msn_mm_io io,
+				  size_t *done);
+MSN_MUST_CHECK int msn_mm_copy_out(struct msn_mm *mm, uint64_t addr,
+				   const void *src, size_t len,
+				   struct msn_mm_io io, size_t *done);
+MSN_MUST_CHECK int msn_mm_zero_out(struct msn_mm *mm, uint64_t addr, size_t len,
+				   struct msn_mm_io io, size_t *done);
+
+/*
+ * Atomic compare-and-swap at a 4-byte aligned address; *@seen becomes the old
+ * value.  -EFAULT, also when @addr is not aligned.
+ */
+MSN_MUST_CHECK int msn_mm_cas32(struct msn_mm *mm, uint64_t addr,
+				uint32_t expected, uint32_t desired,
+				uint32_t *seen);
+
+/* ---- For save and restore ------------------------------------------------ */
+
+/*
+ * Puts private pages in place without copying: @ar, inside private mappings and
+ * free of placements, shows @file from @offset on, copied when written.  Takes
+ * one reference on each page through @file (which must allow that).  -EFAULT
+ * where no private mapping is, -EEXIST where a placement is.
+ */
+MSN_MUST_CHECK int msn_mm_place(struct msn_mm *mm, struct msn_addr_range ar,
+				struct msn_file *file, uint64_t offset);
+
+/* invalidate_unsavable() of every mappable.  Text in @name on failure. */
+MSN_MUST_CHECK int msn_mm_invalidate_unsavable(struct msn_mm *mm, char *name,
+					       size_t name_size);
+
+/* A mapping as a listing or a save sees it.  Borrowed pointers. */
+struct msn_mapping_view {
+	struct msn_addr_range addr;
+	unsigned perms, max_perms;
+	bool private, grows_down, stack;
+	enum msn_mlock_mode mlock_mode;
+	enum msn_name_mut name_mut;
+	const char *name; /* as maps shows it; never NULL */
+	uint64_t offset;
+	struct msn_mappable *mappable; /* NULL: anonymous */
+	struct msn_identity *identity; /* or NULL */
+};
+
+/*
+ * Calls @fn for each mapping in order, with the mapping lock held: @fn must not
+ * call into this space.  Stops at the first result that is not 0 and returns
+ * it.
+ */
+typedef int (*msn_mapping_fn)(void *ctx, const struct msn_mapping_view *v);
+MSN_MUST_CHECK int msn_mm_for_each_mapping(struct msn_mm *mm, msn_mapping_fn fn,
+					   void *ctx);
+
+/* A run of private pages that may differ from what is mapped there. */
+struct msn_private_run {
+	struct msn_addr_range addr;
+	struct msn_file *file; /* NULL: only in the platform's page tables */
+	uint64_t offset;
+};
+
+/*
+ * Calls @fn for each run of private pages in @ar in order, leaving out what the
+ * file knows to be zero.  Same rules as msn_mm_for_each_mapping(); under a
+ * platform with kernel faults the caller keeps its threads out of the space.
+ */
+typedef int (*msn_private_run_fn)(void *ctx, const struct msn_private_run *r);
+MSN_MUST_CHECK int msn_mm_for_each_private_run(struct msn_mm *mm,
+					       struct msn_addr_range ar,
+					       msn_private_run_fn fn,
+					       void *ctx);
+
+/*
+ * Reads pages of a run that has no file, whatever their rights are.  To be
+ * called from inside msn_mm_for_each_private_run() only.
+ */
+MSN_MUST_CHECK int msn_mm_read_private(struct msn_mm *mm, uint64_t addr,
+				       void *dst, size_t len);
+
+/* ---- Listings and checks ------------------------------------------------- */
+
+/* Bytes of mappings; bytes of placements. */
+uint64_t msn_mm_mapped_bytes(struct msn_mm *mm);
+uint64_t msn_mm_placed_bytes(struct msn_mm *mm);
+
+/* The listing of /proc/PID/maps, as a string for free(). */
+MSN_MUST_CHECK int msn_mm_maps(struct msn_mm *mm, char **out);
+
+/* Text of the first broken invariant, or NULL. */
+const char *msn_mm_check(struct msn_mm *mm);
+
+#endif /* MSN_MM_MM_H */

@@ -1,0 +1,76 @@
+/*
+ * Save: a space becomes a snapshot.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Runs invalidate_unsavable() on every mappable, refuses by name what cannot be
+ * saved before anything is written, then walks the private pages once: pages
+ * that still are the parent's are inherited without being read, pages that
+ * compare equal to the parent's are inherited too, zero pages vanish, pages
+ * equal to one that this save has stored already are stored once.
+ *
+ * Memory: staging buffers, one batch of pages and a bounded dedup table; at
+ * most 64 MiB whatever the size of the space.
+ */
+#ifndef MSN_SAVE_SAVE_H
+#define MSN_SAVE_SAVE_H
+
+#include "base/cleanup.h"
+#include "base/failure.h"
+#include "format/manifest.h"
+#include "mm/mm.h"
+#include "store/store.h"
+
+#include <stdint.h>
+
+struct msn_save_blob {
+	const char *name;
+	const void *data;
+	size_t len;
+};
+
+struct msn_save_text {
+	const char *key, *value;
+};
+
+/* Told how far a save is.  Returning non-zero cancels it (-ECANCELED). */
+typedef int (*msn_progress_fn)(void *ctx, uint64_t done_bytes,
+			       uint64_t total_bytes);
+
+struct msn_save_opts {
+	const char *name;	      /* NULL or "": none */
+	const struct msn_uid *parent; /* NULL: the snapshot that the space was
+					 restored from, if this store has it */
+	bool no_parent;		      /* take none, also not that one */
+	const struct msn_save_text *labels;
+	size_t label_count;
+	const struct msn_save_text *attrs;
+	size_t attr_count;
+	const struct msn_save_blob *blobs;
+	size_t blob_count;
+	msn_progress_fn progress; /* or NULL */
+	void *progress_ctx;
+
+	/*
+	 * Called when the space has been read for the last time and before the
+	 * disk is waited for: a captured process may run on.  NULL: nothing.
+	 */
+	void (*space_released)(void *ctx);
+	void *released_ctx;
+};
+
+/*
+ * Saves.  On success *@out is the uid and *@stats (unless NULL) what was found.
+ * A failure leaves the store and the space as they were; @why names the mapping
+ * where one is to blame.  The space must not change meanwhile.
+ */
+MSN_MUST_CHECK int msn_save(struct msn_mm *mm, struct msn_store *store,
+			    const struct msn_save_opts *opts,
+			    struct msn_uid *out,
+			    struct msn_manifest_stats *stats,
+			    struct msn_failure *why);
+
+/* Is @name fit for a snapshot: [a-z0-9][a-z0-9._-]{0,62}, and no uid? */
+bool msn_snapshot_name_ok(const char *name);
+
+#endif /* MSN_SAVE_SAVE_H */

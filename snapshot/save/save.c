@@ -206,6 +206,8 @@ static int save_everything(struct msn_saver *sv)
 		rc = msn_save_objects(sv);
 	if (rc)
 		return msn_pass(rc);
+	/* From here on the space may change: it is no witness any more. */
+	sv->dedup = msn_dedup_free(sv->dedup);
 	if (sv->opts->space_released)
 		sv->opts->space_released(sv->opts->released_ctx);
 	rc = save_blobs(sv);

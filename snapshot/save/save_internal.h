@@ -33,7 +33,7 @@ struct msn_saver {
 	struct msn_manifest *parent; /* or NULL */
 	struct msn_reader *reader;   /* of @parent, or NULL */
 	struct msn_writer *writer;
-	struct msn_dedup *dedup;
+	struct msn_dedup *dedup; /* NULL once the space is released */
 
 	struct msn_save_object *objects; /* parallel to m->objects */
 	size_t object_cap;

@@ -184,7 +184,7 @@ static int store_page(struct batch *b, size_t i)
 {
 	struct msn_saver *sv = b->sink->sv;
 	const struct msn_dedup_entry *seen =
-		msn_dedup_find(sv->dedup, b->sum[i]);
+		sv->dedup ? msn_dedup_find(sv->dedup, b->sum[i]) : NULL;
 	struct msn_place place;
 	int rc;
 
@@ -197,7 +197,7 @@ static int store_page(struct batch *b, size_t i)
 	if (rc)
 		return msn_pass(rc);
 	sv->m->stats.stored++;
-	if (b->origin.file && !seen)
+	if (sv->dedup && b->origin.file && !seen)
 		msn_dedup_add(sv->dedup, &(struct msn_dedup_entry){
 						 .sum = b->sum[i],
 						 .file = b->origin.file,

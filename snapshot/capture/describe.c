@@ -143,8 +143,8 @@ static int map_one(struct describer *d, const struct msn_proc_map *map,
 
 	if (rc)
 		return msn_pass(rc);
-	if (m->obj)
-		opts.mapping_identity = msn_procobj_identity(m->obj);
+	opts.mapping_identity =
+		msn_procobj_identity(m->obj, (size_t)(map - d->t->maps.list));
 	if (has_bytes) {
 		opts.mappable = msn_procobj_mappable(m->obj);
 		opts.offset = map->offset;

@@ -38,7 +38,8 @@ struct entry {
 struct msn_objects {
 	const struct msn_target *t;
 	uint64_t *read_bytes;
-	int root_fd; /* the process's root, or -1: ours */
+	int root_fd;		  /* the process's root, or -1: ours */
+	struct msn_procobj *anon; /* one for all anonymous memory */
 	struct entry *bucket[BUCKETS];
 };
 
@@ -156,7 +157,7 @@ static struct entry *entry_free(struct entry *e)
 	if (!e)
 		return NULL;
 	if (e->obj)
-		msn_identity_dec_ref(msn_procobj_identity(e->obj));
+		msn_identity_dec_ref(msn_procobj_identity(e->obj, 0));
 	free(e->name);
 	free(e->path);
 	free(e);
@@ -304,7 +305,7 @@ static int make_object(struct msn_objects *o, struct entry *e,
 		return 0;
 	e->obj = same_object(o, e);
 	if (e->obj) {
-		msn_identity_inc_ref(msn_procobj_identity(e->obj));
+		msn_identity_inc_ref(msn_procobj_identity(e->obj, 0));
 		return 0;
 	}
 	fd = open_object(o, e, map);
@@ -423,7 +424,7 @@ int msn_objects_classify(struct msn_objects *o, const struct msn_proc_map *map,
 	struct entry *e;
 	int rc;
 
-	*out = (struct msn_mapped){ .kind = MSN_MAPPED_ANON };
+	*out = (struct msn_mapped){ MSN_MAPPED_ANON, o->anon };
 	if (is_kernels(map)) {
 		rc = classify_kernel(o, map, out);
 		return rc ? failed(o, map, rc, why) : 0;
@@ -443,7 +444,12 @@ int msn_objects_classify(struct msn_objects *o, const struct msn_proc_map *map,
 int msn_objects_new(struct msn_objects **out, const struct msn_target *t,
 		    uint64_t *read_bytes)
 {
-	struct msn_objects *o = msn_alloc(sizeof(*o));
+	const struct msn_procobj_opts anon = { .as = MSN_SAVED_AS_CONTENT,
+					       .name = "",
+					       .fd = -1 };
+	msn_auto(msn_objects_freep) struct msn_objects *o =
+		msn_alloc(sizeof(*o));
+	int rc;
 
 	if (!o)
 		return msn_fail(-ENOMEM);
@@ -451,7 +457,10 @@ int msn_objects_new(struct msn_objects **out, const struct msn_target *t,
 	o->read_bytes = read_bytes;
 	o->root_fd =
 		openat(t->proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	*out = o;
+	rc = msn_procobj_new(&o->anon, &anon);
+	if (rc)
+		return msn_pass(rc);
+	*out = msn_steal(o);
 	return 0;
 }
 
@@ -467,6 +476,8 @@ struct msn_objects *msn_objects_free(struct msn_objects *o)
 			entry_free(e);
 		}
 	}
+	if (o->anon)
+		msn_identity_dec_ref(msn_procobj_identity(o->anon, 0));
 	msn_close(o->root_fd);
 	free(o);
 	return NULL;

@@ -29,7 +29,7 @@ enum msn_mapped_kind {
 
 struct msn_mapped {
 	enum msn_mapped_kind kind;
-	struct msn_procobj *obj; /* FILE, OBJECT, KERNEL*; borrowed */
+	struct msn_procobj *obj; /* whose identity it has; borrowed */
 };
 
 struct msn_objects;

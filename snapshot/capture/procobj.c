@@ -23,8 +23,13 @@ struct place {
 	uint64_t addr;
 };
 
-struct msn_procobj {
+struct side {
 	struct msn_identity identity;
+	struct msn_procobj *o;
+};
+
+struct msn_procobj {
+	struct side sides[2]; /* set once */
 	struct msn_mappable mappable;
 	struct msn_file file;
 	_Atomic unsigned refs;
@@ -326,7 +331,7 @@ static const struct msn_file_ops file_ops = {
 static struct msn_procobj *of_identity(struct msn_identity *id)
 {
 	msn_assert(id->ops == &identity_ops);
-	return msn_container_of(id, struct msn_procobj, identity);
+	return msn_container_of(id, struct side, identity)->o;
 }
 
 static struct msn_procobj *of_mappable(struct msn_mappable *obj)
@@ -349,7 +354,10 @@ int msn_procobj_new(struct msn_procobj **out,
 
 	if (!o)
 		return msn_fail(-ENOMEM);
-	o->identity.ops = &identity_ops;
+	for (size_t i = 0; i < MSN_ARRAY_LEN(o->sides); i++) {
+		o->sides[i].identity.ops = &identity_ops;
+		o->sides[i].o = o;
+	}
 	o->mappable.ops = &mappable_ops;
 	o->file.ops = &file_ops;
 	o->refs = 1;
@@ -362,9 +370,9 @@ int msn_procobj_new(struct msn_procobj **out,
 	return 0;
 }
 
-struct msn_identity *msn_procobj_identity(struct msn_procobj *o)
+struct msn_identity *msn_procobj_identity(struct msn_procobj *o, size_t line)
 {
-	return &o->identity;
+	return &o->sides[line % MSN_ARRAY_LEN(o->sides)].identity;
 }
 
 struct msn_mappable *msn_procobj_mappable(struct msn_procobj *o)

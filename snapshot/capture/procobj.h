@@ -8,8 +8,13 @@
  *    PATH     a regular file that still is where its name says
  *    CONTENT  shared memory that has no (or no longer any) name: memfd, SysV,
  *             shared anonymous, a deleted file.  Keyed by device and inode, so
- *             that it is saved once however often it is mapped
+ *             that it is saved once however often it is mapped.  Without its
+ *             mappable: anonymous memory
  *    KERNEL   vdso and the like
+ *
+ * Lines of maps that adjoin and could be one are two to the kernel, for reasons
+ * that it does not tell; a snapshot shows them as they were.  mm keeps mappings
+ * of different identities apart, so an object has two, for lines in turn.
  *
  * Bytes come from the object itself where it can be opened (which finds its
  * holes, and what is not mapped), else from the process, at whichever address
@@ -39,11 +44,12 @@ struct msn_procobj_opts {
 
 struct msn_procobj;
 
-/* The caller has one reference on its identity.  -ENOMEM closes the fd too. */
+/* The caller has one reference on its identities.  -ENOMEM closes the fd. */
 MSN_MUST_CHECK int msn_procobj_new(struct msn_procobj **out,
 				   const struct msn_procobj_opts *opts);
 
-struct msn_identity *msn_procobj_identity(struct msn_procobj *o);
+/* The identity for the @line-th line.  References on either count alike. */
+struct msn_identity *msn_procobj_identity(struct msn_procobj *o, size_t line);
 struct msn_mappable *msn_procobj_mappable(struct msn_procobj *o);
 const struct msn_procobj_opts *msn_procobj_opts(const struct msn_procobj *o);
 

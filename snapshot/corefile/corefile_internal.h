@@ -81,7 +81,7 @@ const struct msn_extents *msn_core_extents(const struct msn_manifest *m,
 struct msn_core_thread {
 	int32_t tid;
 	uint64_t blocked, pending;
-	int32_t signal;	       /* arrived, or what had stopped it; 0: none */
+	int32_t signal;	       /* arrived and not delivered; 0: none */
 	const uint8_t *gregs;  /* 27 * 8 bytes */
 	const uint8_t *fpregs; /* 512 bytes, or NULL */
 	const uint8_t *xstate;

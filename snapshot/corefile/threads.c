@@ -70,7 +70,7 @@ static bool take_thread(const thread_msg *m, struct msn_core_thread *t)
 		.tid = m->tid,
 		.blocked = m->blocked,
 		.pending = m->pending,
-		.signal = m->signal ? m->signal : m->group_stop,
+		.signal = m->signal,
 		.siginfo = m->siginfo.data,
 		.siginfo_len = m->siginfo.len,
 	};

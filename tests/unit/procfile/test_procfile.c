@@ -5,9 +5,9 @@
  */
 #include "base/fault.h"
 #include "base/fd.h"
+#include "fakes/victim.h"
 #include "procfile/procfile.h"
 #include "support/check.h"
-#include "victim.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,10 +5,10 @@
  */
 #include "base/fault.h"
 #include "base/rand.h"
+#include "fakes/victim.h"
 #include "procfile/proc_status.h"
 #include "procfile/tracee.h"
 #include "support/check.h"
-#include "victim.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "victim.h"
+#include "fakes/victim.h"
 
 #include "procfile/proc_status.h"
 

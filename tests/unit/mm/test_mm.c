@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define PAGE MSN_PAGE_SIZE
-#define BASE UINT64_C(0x100000000000)
+#define BASE UINT64_C(0x140000000000)
 #define REGION_PAGES 4096
 #define AT(page) (BASE + (page)*PAGE)
 #define RW (MSN_ACCESS_READ | MSN_ACCESS_WRITE)
@@ -366,7 +366,7 @@ static void equal_neighbours_become_one_mapping(void)
 		end = strchr(maps, '\n');
 		EXPECT(end && end[1] == '\0'); /* one line */
 		EXPECT(strncmp(maps,
-			       "10000000a000-10000000e000 rw-p 00000000 "
+			       "14000000a000-14000000e000 rw-p 00000000 "
 			       "00:00 0 \n",
 			       49) == 0);
 	}

@@ -78,13 +78,23 @@ const char *msn_view_name(const struct msn_view *v)
 	return v->name;
 }
 
+/*
+ * A device number without a driver (major 0) is made up by the file system,
+ * afresh at each mount: there, the inode has to do.
+ */
+static bool same_device(const struct msn_manifest_mapping *map, dev_t dev)
+{
+	if (map->dev_major == 0 && major(dev) == 0)
+		return true;
+	return map->dev_major == major(dev) && map->dev_minor == minor(dev);
+}
+
 /* What has changed about the file since it was saved, or NULL. */
 static const char *file_changed(const struct msn_manifest_mapping *map,
 				const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode) || st->st_ino != map->inode ||
-	    major(st->st_dev) != map->dev_major ||
-	    minor(st->st_dev) != map->dev_minor)
+	    !same_device(map, st->st_dev))
 		return "it is another file now";
 	if (st->st_size < 0 || (uint64_t)st->st_size != map->file_size)
 		return "its size has changed";

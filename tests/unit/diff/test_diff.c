@@ -446,10 +446,7 @@ static void walk_verify(void *state, int rc, const char *fired)
 {
 	struct walk *w = state;
 
-	if (fired)
-		EXPECT(rc < 0 && w->t.why.kind != MSN_FAILURE_NONE);
-	else
-		EXPECT(rc == 0);
+	EXPECT(fired ? rc < 0 && w->t.why.kind != MSN_FAILURE_NONE : rc == 0);
 	EXPECT(walk_body(w) == 0);
 	EXPECT(w->t.sum.changed_pages == 2);
 	test_store_close(&w->s);

@@ -7,7 +7,8 @@
  * request, queues it and later finds its result in it.  Short reads and writes
  * are carried on until they are whole; only the end of a file makes a read
  * short.  Nothing is lost: a request whose completion was not seen is waited
- * for by msn_aio_free().
+ * for by msn_aio_free().  There is no order among requests in flight: what must
+ * come after another is queued when the other is done.
  *
  *    struct msn_aio_req req = { .op = MSN_AIO_READ, .fd = fd, .buf = buf,
  *                               .len = len, .offset = at };
@@ -15,7 +16,8 @@
  *    msn_aio_drain(aio);
  *    if (req.result < 0) ...
  *
- * Locks: none.  An aio belongs to one thread at a time.
+ * Locks: none.  An aio belongs to one thread at a time, and changes threads
+ * only with nothing in flight.  Not to be used in a forked child.
  */
 #ifndef MSN_AIO_AIO_H
 #define MSN_AIO_AIO_H
@@ -46,13 +48,15 @@ struct msn_aio_req {
 	int buf_index; /* registered buffer that holds @buf, plus 1; 0: none */
 
 	/*
-	 * Called once, from inside queue, wait or drain, after @result is set.
-	 * May queue more requests.  NULL: nothing is called.
+	 * Called once, from inside wait, poll, drain or free (never queue),
+	 * after @result is set.  May queue more requests, this one among them.
+	 * NULL: nothing is called.
 	 */
 	void (*done)(struct msn_aio_req *req);
 
-	ssize_t result; /* bytes, or a negated errno; valid once done */
-	size_t moved;	/* owned by the aio while in flight */
+	ssize_t result;	  /* bytes, or a negated errno; valid once done */
+	size_t moved;	  /* owned by the aio while in flight */
+	unsigned retries; /* owned by the aio while in flight */
 	struct msn_aio_req *next; /* owned by the aio while in flight */
 };
 
@@ -63,7 +67,8 @@ struct msn_aio_ops {
 	/*
 	 * Starts the part of @req that is left: @req->moved bytes are done.
 	 * Before: fewer than depth requests are in flight.  0 or -errno (the
-	 * request then did not start).
+	 * request then did not start).  Reads @req only here, but for @buf's
+	 * bytes.
 	 */
 	int (*submit)(struct msn_aio *aio, struct msn_aio_req *req);
 
@@ -101,12 +106,18 @@ struct msn_aio {
 	unsigned in_flight;
 	struct msn_aio_req *waiting; /* queued beyond depth, first in line */
 	struct msn_aio_req **waiting_end;
+	struct msn_aio_req *failed; /* did not start; its done() is due */
+	struct msn_aio_req **failed_end;
 };
+
+/* For the constructors of methods. */
+void msn_aio_init(struct msn_aio *aio, const struct msn_aio_ops *ops,
+		  unsigned depth);
 
 /*
  * Makes an aio.  With MSN_AIO_AUTO an io_uring that cannot be made (old kernel,
  * io_uring_disabled, seccomp, RLIMIT_MEMLOCK) falls back to sync; with
- * MSN_AIO_URING it is the errno.
+ * MSN_AIO_URING it is the errno.  -EINVAL past MSN_AIO_DEPTH_MAX.
  */
 MSN_MUST_CHECK int msn_aio_new(struct msn_aio **out,
 			       const struct msn_aio_opts *opts);
@@ -121,7 +132,9 @@ const char *msn_aio_name(const struct msn_aio *aio);
 /*
  * Tells the kernel once about buffers that many requests will use; requests
  * then name them by buf_index.  A hint: where the method or RLIMIT_MEMLOCK does
- * not allow it the requests work all the same.  Call with nothing in flight.
+ * not allow it the requests work all the same.  Replaces what was registered
+ * before; a @count of 0 only ends that.  The buffers stay mapped, at their
+ * addresses, while they are registered.  Call with nothing in flight.
  */
 MSN_MUST_CHECK int msn_aio_register(struct msn_aio *aio,
 				    const struct iovec *bufs, unsigned count);
@@ -132,13 +145,13 @@ MSN_MUST_CHECK int msn_aio_register(struct msn_aio *aio,
  */
 void msn_aio_queue(struct msn_aio *aio, struct msn_aio_req *req);
 
-/* Waits until at least one more request is done.  False: none was in flight. */
+/* Waits until at least one more request is done.  False: there was none. */
 bool msn_aio_wait(struct msn_aio *aio);
 
 /* Handles what is done already, without waiting. */
 void msn_aio_poll(struct msn_aio *aio);
 
-/* Waits until nothing is in flight. */
+/* Waits until nothing is in flight or queued. */
 void msn_aio_drain(struct msn_aio *aio);
 
 #endif /* MSN_AIO_AIO_H */

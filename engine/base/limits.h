@@ -52,7 +52,10 @@
 #define MSN_AIO_DEPTH_DEFAULT 32
 #define MSN_AIO_DEPTH_MAX 1024
 
-/* Pages of dedup table while saving: bounds its memory to 16 MiB. */
-#define MSN_DEDUP_SLOTS (UINT32_C(1) << 20)
+/*
+ * Places that a save remembers to find equal pages by: 20 MiB of table, the
+ * pages of 2 GiB.  Past that old ones are forgotten, which only costs space.
+ */
+#define MSN_DEDUP_SLOTS (UINT32_C(1) << 19)
 
 #endif /* MSN_BASE_LIMITS_H */

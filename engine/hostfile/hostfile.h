@@ -13,7 +13,6 @@
 #ifndef MSN_HOSTFILE_HOSTFILE_H
 #define MSN_HOSTFILE_HOSTFILE_H
 
-#include "account/account.h"
 #include "base/cleanup.h"
 #include "mapping/identity.h"
 #include "mapping/mappable.h"
@@ -26,7 +25,6 @@ struct msn_hostfile_opts {
 	int fd;		  /* taken over, also on failure */
 	const char *path; /* shown in maps and saved; copied */
 	bool buffered;	  /* never map it: move bytes by read and write */
-	struct msn_account_table *accounts; /* borrowed; NULL: not counted */
 };
 
 /*
@@ -52,7 +50,6 @@ MSN_MUST_CHECK int msn_hostfile_truncate(struct msn_hostfile *hf,
 
 /* Opens @path and makes a host file of it.  0 or -errno. */
 MSN_MUST_CHECK int msn_hostfile_open(struct msn_hostfile **out,
-				     const char *path, bool writable,
-				     struct msn_account_table *accounts);
+				     const char *path, bool writable);
 
 #endif /* MSN_HOSTFILE_HOSTFILE_H */

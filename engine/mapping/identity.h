@@ -30,6 +30,11 @@ struct msn_file_identity {
 	int64_t mtime_ns; /* since the epoch */
 };
 
+struct stat;
+
+/* What stat() says of a file. */
+struct msn_file_identity msn_file_identity_of(const struct stat *st);
+
 /* How an object goes into a snapshot. */
 enum msn_saved_as {
 	MSN_SAVED_AS_PATH = 1, /* by mapped_name(): it is opened again */

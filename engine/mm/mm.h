@@ -43,7 +43,7 @@ struct msn_layout {
 struct msn_mm_opts {
 	struct msn_memfile *memfile;  /* borrowed; outlives the space */
 	struct msn_address_space *as; /* taken over, also on failure */
-	struct msn_layout layout;     /* zeroed: the platform's whole region */
+	struct msn_layout layout;     /* zeroed: the whole lower half */
 	msn_account_id account;	      /* pays for the space's own pages */
 };
 
@@ -128,14 +128,33 @@ MSN_MUST_CHECK int msn_mm_cas32(struct msn_mm *mm, uint64_t addr,
 
 /* ---- For save and restore ------------------------------------------------ */
 
+/* The memory file that the space's own pages come from. */
+struct msn_memfile *msn_mm_memfile(struct msn_mm *mm);
+
 /*
- * Puts private pages in place without copying: @ar, inside private mappings and
- * free of placements, shows @file from @offset on, copied when written.  Takes
- * one reference on each page through @file (which must allow that).  -EFAULT
- * where no private mapping is, -EEXIST where a placement is.
+ * The uid of the snapshot that the space was made from; all zero for none.  Set
+ * once, before the space is shared between threads.
  */
-MSN_MUST_CHECK int msn_mm_place(struct msn_mm *mm, struct msn_addr_range ar,
-				struct msn_file *file, uint64_t offset);
+void msn_mm_set_origin(struct msn_mm *mm, const uint8_t origin[16]);
+void msn_mm_origin(const struct msn_mm *mm, uint8_t origin[16]);
+
+/* Private pages that are there already: @addr shows @file from @offset on. */
+struct msn_placement {
+	struct msn_addr_range addr;
+	struct msn_file *file;
+	uint64_t offset;
+};
+
+/*
+ * mmap(2) of a private mapping whose pages are in place from the start, to be
+ * copied when they are written.  @opts is fixed; @list ascends and lies inside
+ * the mapping.  Takes one reference on each page, through files that allow
+ * that.  Pages in no placement are as after an ordinary mmap.
+ */
+MSN_MUST_CHECK int msn_mm_mmap_placed(struct msn_mm *mm,
+				      const struct msn_mmap_opts *opts,
+				      const struct msn_placement *list,
+				      size_t count);
 
 /* invalidate_unsavable() of every mappable.  Text in @name on failure. */
 MSN_MUST_CHECK int msn_mm_invalidate_unsavable(struct msn_mm *mm, char *name,

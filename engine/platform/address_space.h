@@ -7,7 +7,7 @@
  * through copy in and copy out of mm; `local` is a reserved region of this
  * process, in which the kernel handles faults and copies on write by itself.
  *
- * Locks: called with mm's active lock held for writing, copies and next_private
+ * Locks: called with mm's active lock held for writing, copies and private_runs
  * with it held for reading.  May take MSN_RANK_PLATFORM.
  */
 #ifndef MSN_PLATFORM_ADDRESS_SPACE_H
@@ -27,7 +27,6 @@ struct msn_address_space;
 enum msn_address_space_error {
 	MSN_ADDRESS_SPACE_E_BUS = 1,   /* the page does not exist */
 	MSN_ADDRESS_SPACE_E_FAULT = 2, /* not mapped, or not permitted */
-	MSN_ADDRESS_SPACE_E_NONE = 3,  /* next_private: no more */
 };
 
 /* A piece of a file that is to appear at an address. */
@@ -40,13 +39,16 @@ struct msn_as_mapping {
 	bool commit;	/* have the host commit the pages now */
 };
 
+/* Told of one run; a result that is not 0 ends the walk. */
+typedef int (*msn_addr_run_fn)(void *ctx, struct msn_addr_range run);
+
 struct msn_address_space_ops {
 	const char *name;
 
 	/*
 	 * The kernel handles faults and copies on write without telling
 	 * anybody.  mm then places whole mappings when they are made, copies
-	 * through the page tables, and asks next_private() what was copied.
+	 * through the page tables, and asks private_runs() what was copied.
 	 */
 	bool kernel_faults;
 
@@ -74,13 +76,13 @@ struct msn_address_space_ops {
 		     uint32_t expected, uint32_t desired, uint32_t *seen);
 
 	/*
-	 * With kernel_faults only.  0 and the first run of pages in @ar that
-	 * are private copies made by the kernel; MSN_ADDRESS_SPACE_E_NONE when
-	 * there is none; or -errno.
+	 * With kernel_faults only.  Calls @fn for each run of pages in @ar that
+	 * are private copies made by the kernel, in order.  0, -errno, or the
+	 * first result of @fn that is not 0.
 	 */
-	int (*next_private)(struct msn_address_space *as,
-			    struct msn_addr_range ar,
-			    struct msn_addr_range *out);
+	int (*private_runs)(struct msn_address_space *as,
+			    struct msn_addr_range ar, msn_addr_run_fn fn,
+			    void *ctx);
 
 	/* Takes everything out of the page tables and frees. */
 	void (*free)(struct msn_address_space *as);
@@ -110,9 +112,10 @@ MSN_MUST_CHECK int msn_address_space_copy_out(struct msn_address_space *as,
 MSN_MUST_CHECK int msn_address_space_cas32(struct msn_address_space *as,
 					   uint64_t addr, uint32_t expected,
 					   uint32_t desired, uint32_t *seen);
-MSN_MUST_CHECK int msn_address_space_next_private(struct msn_address_space *as,
+MSN_MUST_CHECK int msn_address_space_private_runs(struct msn_address_space *as,
 						  struct msn_addr_range ar,
-						  struct msn_addr_range *out);
+						  msn_addr_run_fn fn,
+						  void *ctx);
 
 /* NULL is allowed.  Returns NULL. */
 struct msn_address_space *msn_address_space_free(struct msn_address_space *as);
@@ -127,11 +130,5 @@ MSN_MUST_CHECK int msn_platform_none_new(struct msn_address_space **out);
  */
 MSN_MUST_CHECK int msn_platform_local_new(struct msn_address_space **out,
 					  struct msn_addr_range region);
-
-/*
- * How private copies are found on this kernel: "PAGEMAP_SCAN" (6.7 and later)
- * or "pagemap".
- */
-const char *msn_platform_local_scan_name(void);
 
 #endif /* MSN_PLATFORM_ADDRESS_SPACE_H */

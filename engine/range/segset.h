@@ -40,13 +40,19 @@
 
 struct msn_segset_node;
 
+/*
+ * Largest value.  A node of 2 KiB still holds seven of them; a larger thing is
+ * better kept behind a pointer, since values are moved about as bytes.
+ */
+#define MSN_SEGSET_VALUE_MAX 256
+
 /* Start and end of a segment, whatever kind of range the typed face has. */
 struct msn_seg_range {
 	uint64_t start, end;
 };
 
 struct msn_segset_ops {
-	size_t value_size; /* bytes; 0 for a set without values */
+	size_t value_size; /* bytes, <= MSN_SEGSET_VALUE_MAX; 0: no values */
 
 	/*
 	 * May the adjacent segments @a and @b (a.end == b.start) be one?  If
@@ -117,6 +123,10 @@ struct msn_seg_range msn_seg_range(struct msn_seg s);
 
 /* The value's bytes: may be written in place (it does not move the segment). */
 void *msn_seg_value(const struct msn_segset *set, struct msn_seg s);
+
+/* Copies the bytes at @value over the value of @s. */
+void msn_segset_set_value(struct msn_segset *set, struct msn_seg s,
+			  const void *value);
 
 /*
  * Inserts [r.start, r.end) with a copy of the bytes at @value, merging with

@@ -1,0 +1,266 @@
+/*
+ * fork: a second space over the same pages.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Private pages come to be shared copy-on-write between parent and child. Under
+ * a platform with kernel faults the parent goes on running on its page tables,
+ * so two more things are done to it: its own pages, which it may write without
+ * asking, are frozen by mapping them anew copy-on-write; and what the kernel
+ * has copied for it already is copied once more for the child, since nobody
+ * else can refer to those pages.
+ */
+#include "mm/mm_internal.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/fault.h"
+
+#include <errno.h>
+
+/* Bytes copied at a time from the parent's page tables. */
+#define COPY_BYTES (UINT64_C(1) << 20)
+
+/*
+ * Room for invalidations that come while the child is half made.  Each mapping
+ * of the child may be hit by several truncations meanwhile; when the room is
+ * full the fork gives up.
+ */
+static int start_capturing(struct msn_mm *child, size_t mappings)
+{
+	size_t room = 4 * mappings + 64;
+
+	child->captured = msn_alloc_array(room, sizeof(*child->captured));
+	if (!child->captured)
+		return msn_fail(-ENOMEM);
+	child->captured_cap = room;
+	child->capturing = true;
+	return 0;
+}
+
+static int copy_vma(struct msn_mm *child, struct msn_addr_range ar,
+		    const struct msn_vma *from)
+{
+	struct msn_vma v = *from;
+	int rc = msn_segset_reserve(&child->vmas.core, 1);
+
+	if (rc)
+		return msn_pass(rc);
+	if (v.mappable) {
+		rc = msn_mappable_add_mapping(v.mappable, &child->space, ar,
+					      v.offset,
+					      msn_vma_writes_object(&v));
+		if (rc)
+			return msn_pass(rc);
+	}
+	v.mlock_mode = MSN_MLOCK_NONE; /* not inherited */
+	msn_identity_inc_ref(v.identity);
+	msn_text_ref(v.name);
+	rc = msn_vma_set_insert(&child->vmas, ar, &v, NULL);
+	msn_assert(rc == 0);
+	return 0;
+}
+
+static int copy_vmas(struct msn_mm *mm, struct msn_mm *child)
+{
+	for (struct msn_seg s = msn_vma_set_first(&mm->vmas); msn_seg_ok(s);
+	     s = msn_seg_next(s)) {
+		int rc = copy_vma(child, msn_vma_set_range(s),
+				  msn_vma_set_value(&mm->vmas, s));
+
+		if (rc)
+			return msn_pass(rc);
+	}
+	return 0;
+}
+
+/* Maps the parent's own pages at @r anew, so that it writes to copies. */
+static int freeze(struct msn_mm *mm, struct msn_addr_range r,
+		  const struct msn_pma *p)
+{
+	uint64_t at = r.start;
+
+	while (at < r.end) {
+		struct msn_seg vma = msn_vma_set_find(&mm->vmas, at);
+		struct msn_addr_range part =
+			msn_addr_range_intersect(r, msn_vma_set_range(vma));
+		struct msn_as_mapping m = {
+			.addr = part,
+			.file = p->file,
+			.offset = msn_pma_file_range(p, r, part).start,
+			.perms = msn_vma_set_value(&mm->vmas, vma)->perms,
+			.cow = true,
+		};
+		int rc = msn_address_space_map_file(mm->as, &m);
+
+		if (rc)
+			return msn_pass(rc);
+		at = part.end;
+	}
+	return 0;
+}
+
+/* Shares one placement of the parent's with the child. */
+static int share_pma(struct msn_mm *mm, struct msn_mm *child, struct msn_seg s)
+{
+	struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
+	struct msn_addr_range r = msn_pma_set_range(s);
+	struct msn_pma copy = *p;
+	int rc = msn_segset_reserve(&child->pmas.core, 1);
+
+	if (rc)
+		return msn_pass(rc);
+	if (!p->need_cow && mm->as->ops->kernel_faults) {
+		rc = freeze(mm, r, p);
+		if (rc)
+			return msn_pass(rc);
+	}
+	p->need_cow = true;
+	copy.need_cow = true;
+	msn_file_inc_ref(p->file, msn_pma_file_range(p, r, r), child->account);
+	rc = msn_pma_set_insert(&child->pmas, r, &copy, NULL);
+	msn_assert(rc == 0);
+	return 0;
+}
+
+struct copies {
+	struct msn_mm *parent, *child;
+};
+
+/* Gives the child its own copy of pages that only page tables have. */
+static int copy_run(struct copies *c, struct msn_addr_range ar)
+{
+	struct msn_file *file = msn_memfile_file(c->child->memfile);
+	struct msn_pma p = { .file = file,
+			     .perms = MSN_ACCESS_ANY,
+			     .private = true };
+	struct msn_file_range pages;
+	struct msn_spans spans;
+	int rc = msn_segset_reserve(&c->child->pmas.core, 3);
+
+	if (rc == 0)
+		rc = msn_memfile_allocate(
+			c->child->memfile,
+			&(struct msn_memfile_alloc){
+				.length = msn_addr_range_length(ar),
+				.account = c->child->account },
+			&pages);
+	if (rc)
+		return msn_pass(rc);
+	for (uint64_t at = pages.start; rc == 0 && at < pages.end;
+	     at += spans.span[0].len) {
+		rc = msn_file_map_internal(
+			file, (struct msn_file_range){ at, pages.end },
+			MSN_ACCESS_WRITE, &spans);
+		if (rc == 0)
+			rc = msn_mm_read_private(
+				c->parent, ar.start + (at - pages.start),
+				spans.span[0].data, spans.span[0].len);
+	}
+	if (rc) {
+		msn_file_dec_ref(file, pages);
+		return msn_pass(rc);
+	}
+	p.offset = pages.start;
+	msn_mm_drop_pages(c->child, ar, false);
+	rc = msn_pma_set_insert(&c->child->pmas, ar, &p, NULL);
+	msn_assert(rc == 0);
+	return 0;
+}
+
+static int copy_kernel_run(void *ctx, struct msn_addr_range run)
+{
+	for (uint64_t at = run.start; at < run.end; at += COPY_BYTES) {
+		struct msn_addr_range part = { at, at + COPY_BYTES };
+		int rc = copy_run(ctx, msn_addr_range_intersect(run, part));
+
+		if (rc)
+			return msn_pass(rc);
+	}
+	return 0;
+}
+
+/* Both active locks are held. */
+static int share_pmas(struct msn_mm *mm, struct msn_mm *child)
+{
+	struct copies c = { mm, child };
+
+	for (struct msn_seg s = msn_pma_set_first(&mm->pmas); msn_seg_ok(s);
+	     s = msn_seg_next(s)) {
+		const struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
+		bool copied = p->need_cow && mm->as->ops->kernel_faults;
+		int rc = p->private ? share_pma(mm, child, s) : 0;
+
+		if (rc == 0 && copied)
+			rc = msn_address_space_private_runs(
+				mm->as, msn_pma_set_range(s), copy_kernel_run,
+				&c);
+		if (rc)
+			return msn_pass(rc);
+	}
+	return 0;
+}
+
+/* A child with page tables of its own gets everything into them. */
+static int place_child(struct msn_mm *child)
+{
+	if (!child->as->ops->kernel_faults)
+		return 0;
+	for (struct msn_seg s = msn_vma_set_first(&child->vmas); msn_seg_ok(s);
+	     s = msn_seg_next(s)) {
+		int rc =
+			msn_mm_place_all(child, s, msn_vma_set_range(s), false);
+
+		if (rc)
+			return msn_pass(rc);
+	}
+	return 0;
+}
+
+/* The parent's mapping lock is held. */
+static int fork_pages(struct msn_mm *mm, struct msn_mm *child)
+{
+	int rc, replayed;
+
+	msn_write_scope(&mm->active);
+	msn_rwlock_write_nested(&child->active);
+	rc = share_pmas(mm, child);
+	if (rc == 0)
+		rc = place_child(child);
+	replayed = msn_mm_replay_captured(child);
+	if (rc == 0)
+		rc = replayed;
+	msn_rwlock_unlock(&child->active);
+	return msn_pass(rc);
+}
+
+int msn_mm_fork(struct msn_mm *mm, struct msn_address_space *as,
+		struct msn_mm **out)
+{
+	msn_auto(msn_mm_freep) struct msn_mm *child = NULL;
+	int rc = msn_mm_new(&child,
+			    &(struct msn_mm_opts){ .memfile = mm->memfile,
+						   .as = as,
+						   .layout = mm->layout,
+						   .account = mm->account });
+
+	if (rc)
+		return msn_pass(rc);
+	msn_mm_set_origin(child, mm->origin);
+	{
+		msn_read_scope(&mm->mapping);
+		rc = start_capturing(child, mm->vmas.core.count);
+		if (rc)
+			return msn_pass(rc);
+		msn_rwlock_write_nested(&child->mapping);
+		rc = copy_vmas(mm, child);
+		if (rc == 0)
+			rc = fork_pages(mm, child);
+		msn_rwlock_unlock(&child->mapping);
+	}
+	if (rc)
+		return msn_pass(rc);
+	*out = msn_steal(child);
+	return 0;
+}

@@ -1,0 +1,276 @@
+/*
+ * Copies in and out.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * One loop serves reading, writing and zeroing: it walks mappings, finds each
+ * run of pages and hands it to a mover.  The locks are held for reading while
+ * bytes move, so that no page goes away under the copy.
+ */
+#include "mm/mm_internal.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "block/safecopy.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum io_kind { IO_IN, IO_OUT, IO_ZERO };
+
+/* One copy under way. */
+struct io {
+	struct msn_mm *mm;
+	enum io_kind kind;
+	bool ignore;
+	uint64_t addr; /* where it stands */
+	char *buf;     /* where it stands; NULL for IO_ZERO */
+	size_t left;
+};
+
+static unsigned io_access(const struct io *io)
+{
+	return io->kind == IO_IN ? MSN_ACCESS_READ : MSN_ACCESS_WRITE;
+}
+
+static void io_advance(struct io *io, size_t n)
+{
+	io->addr += n;
+	io->left -= n;
+	if (io->buf)
+		io->buf += n;
+}
+
+static bool is_permitted(const struct io *io, const struct msn_vma *v)
+{
+	unsigned perms = io->ignore ? v->max_perms : v->perms;
+	unsigned need = io_access(io);
+
+	return (need & ~msn_access_effective(perms)) == 0;
+}
+
+/* The pages from where the copy stands to its end, inside the mapping. */
+static struct msn_addr_range io_want(const struct io *io,
+				     struct msn_addr_range vma)
+{
+	uint64_t end =
+		io->left > vma.end - io->addr ? vma.end : io->addr + io->left;
+	uint64_t up;
+
+	if (!msn_page_up(end, &up) || up > vma.end)
+		up = vma.end;
+	return (struct msn_addr_range){ msn_page_down(io->addr), up };
+}
+
+static int zero_pages(struct msn_file *file, uint64_t offset, size_t len,
+		      size_t *done)
+{
+	static const char zeros[16 * MSN_PAGE_SIZE];
+
+	*done = 0;
+	while (*done < len) {
+		size_t n = len - *done, moved;
+		int rc;
+
+		if (n > sizeof(zeros))
+			n = sizeof(zeros);
+		rc = msn_file_write(file, offset + *done, zeros, n, &moved);
+		*done += moved;
+		if (rc)
+			return msn_pass(rc);
+	}
+	return 0;
+}
+
+/* Moves bytes of one run of pages; @place is of the page at io->addr. */
+static int move_run(struct io *io, const struct msn_page_place *place)
+{
+	uint64_t skip = io->addr & MSN_PAGE_MASK;
+	uint64_t offset = place->offset + skip;
+	size_t len = place->length - skip < io->left ? place->length - skip
+						     : io->left;
+	size_t done = 0;
+	int rc;
+
+	switch (io->kind) {
+	case IO_IN:
+		rc = msn_file_read(place->file, offset, io->buf, len, &done);
+		break;
+	case IO_OUT:
+		rc = msn_file_write(place->file, offset, io->buf, len, &done);
+		break;
+	default:
+		rc = zero_pages(place->file, offset, len, &done);
+		break;
+	}
+	io_advance(io, done);
+	return msn_pass(rc);
+}
+
+/* Memory that was never touched: reads as zero and stays nowhere. */
+static void read_nothing(struct io *io, const struct msn_page_place *place)
+{
+	size_t len = place->length - (io->addr & MSN_PAGE_MASK);
+
+	if (len > io->left)
+		len = io->left;
+	memset(io->buf, 0, len);
+	io_advance(io, len);
+}
+
+/* One step through placements.  The mapping lock is held. */
+static int step_placed(struct io *io, struct msn_seg vma)
+{
+	struct msn_addr_range want = io_want(io, msn_vma_set_range(vma));
+	struct msn_mm *mm = io->mm;
+	struct msn_page_place place;
+	int rc;
+
+	{
+		msn_read_scope(&mm->active);
+		if (msn_mm_peek_page(mm, vma, want, io_access(io), &place))
+			return msn_pass(move_run(io, &place));
+	}
+	msn_write_scope(&mm->active);
+	rc = msn_mm_get_page(mm, vma, want, io_access(io), &place);
+	if (rc == MSN_PAGE_E_ZERO) {
+		read_nothing(io, &place);
+		return 0;
+	}
+	return rc ? msn_pass(rc) : msn_pass(move_run(io, &place));
+}
+
+/* One step through the platform's page tables. */
+static int step_kernel(struct io *io, struct msn_seg vma)
+{
+	static const char zeros[16 * MSN_PAGE_SIZE];
+	struct msn_addr_range want = io_want(io, msn_vma_set_range(vma));
+	size_t len =
+		want.end - io->addr < io->left ? want.end - io->addr : io->left;
+	size_t done = 0;
+	int rc;
+
+	msn_read_scope(&io->mm->active);
+	if (io->kind == IO_ZERO && len > sizeof(zeros))
+		len = sizeof(zeros);
+	if (io->kind == IO_IN)
+		rc = msn_address_space_copy_in(io->mm->as, io->addr, io->buf,
+					       len, io->ignore, &done);
+	else
+		rc = msn_address_space_copy_out(io->mm->as, io->addr,
+						io->kind == IO_OUT ? io->buf
+								   : zeros,
+						len, io->ignore, &done);
+	io_advance(io, done);
+	return msn_pass(rc);
+}
+
+static int step(struct io *io)
+{
+	struct msn_mm *mm = io->mm;
+	struct msn_seg vma;
+
+	msn_read_scope(&mm->mapping);
+	vma = msn_vma_set_find(&mm->vmas, io->addr);
+	if (!msn_seg_ok(vma) ||
+	    !is_permitted(io, msn_vma_set_value(&mm->vmas, vma)))
+		return msn_fail(-EFAULT);
+	return mm->as->ops->kernel_faults ? msn_pass(step_kernel(io, vma))
+					  : msn_pass(step_placed(io, vma));
+}
+
+static int run_io(struct io io, size_t *done)
+{
+	size_t len = io.left;
+	int rc = 0;
+
+	*done = 0;
+	if (io.addr + len < io.addr)
+		return msn_fail(-EFAULT);
+	while (rc == 0 && io.left > 0)
+		rc = step(&io);
+	*done = len - io.left;
+	if (rc > 0)
+		return msn_fail(-EFAULT); /* whatever signal it would be */
+	return msn_pass(rc);
+}
+
+int msn_mm_copy_in(struct msn_mm *mm, uint64_t addr, void *dst, size_t len,
+		   struct msn_mm_io io, size_t *done)
+{
+	return msn_pass(run_io((struct io){ .mm = mm,
+					    .kind = IO_IN,
+					    .ignore = io.ignore_permissions,
+					    .addr = addr,
+					    .buf = dst,
+					    .left = len },
+			       done));
+}
+
+int msn_mm_copy_out(struct msn_mm *mm, uint64_t addr, const void *src,
+		    size_t len, struct msn_mm_io io, size_t *done)
+{
+	return msn_pass(run_io((struct io){ .mm = mm,
+					    .kind = IO_OUT,
+					    .ignore = io.ignore_permissions,
+					    .addr = addr,
+					    .buf = (char *)(uintptr_t)src,
+					    .left = len },
+			       done));
+}
+
+int msn_mm_zero_out(struct msn_mm *mm, uint64_t addr, size_t len,
+		    struct msn_mm_io io, size_t *done)
+{
+	return msn_pass(run_io((struct io){ .mm = mm,
+					    .kind = IO_ZERO,
+					    .ignore = io.ignore_permissions,
+					    .addr = addr,
+					    .left = len },
+			       done));
+}
+
+/* Both locks are held, active for writing. */
+static int cas_placed(struct msn_mm *mm, struct msn_seg vma, uint64_t addr,
+		      uint32_t expected, uint32_t desired, uint32_t *seen)
+{
+	uint64_t page = msn_page_down(addr);
+	struct msn_page_place place;
+	struct msn_file_range r;
+	struct msn_spans spans;
+	int rc = msn_mm_get_page(
+		mm, vma, (struct msn_addr_range){ page, page + MSN_PAGE_SIZE },
+		MSN_ACCESS_READ | MSN_ACCESS_WRITE, &place);
+
+	if (rc)
+		return msn_pass(rc);
+	r.start = place.offset + (addr & MSN_PAGE_MASK);
+	r.end = r.start + sizeof(uint32_t);
+	rc = msn_file_map_internal(place.file, r,
+				   MSN_ACCESS_READ | MSN_ACCESS_WRITE, &spans);
+	if (rc)
+		return msn_pass(rc); /* buffered I/O is not atomic */
+	return msn_safecas32(spans.span[0].data, expected, desired, seen);
+}
+
+int msn_mm_cas32(struct msn_mm *mm, uint64_t addr, uint32_t expected,
+		 uint32_t desired, uint32_t *seen)
+{
+	struct io rw = { .mm = mm, .kind = IO_OUT };
+	struct msn_seg vma;
+	int rc;
+
+	if (addr % sizeof(uint32_t))
+		return msn_fail(-EFAULT);
+	msn_read_scope(&mm->mapping);
+	vma = msn_vma_set_find(&mm->vmas, addr);
+	if (!msn_seg_ok(vma) ||
+	    !is_permitted(&rw, msn_vma_set_value(&mm->vmas, vma)))
+		return msn_fail(-EFAULT);
+	msn_write_scope(&mm->active);
+	rc = mm->as->ops->kernel_faults
+		     ? msn_address_space_cas32(mm->as, addr, expected, desired,
+					       seen)
+		     : cas_placed(mm, vma, addr, expected, desired, seen);
+	return rc > 0 ? msn_fail(-EFAULT) : msn_pass(rc);
+}

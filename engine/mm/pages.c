@@ -1,0 +1,32 @@
+/*
+ * Dropping placements.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Page tables first, then the page references, then the placement: nobody can
+ * reach a page whose reference is gone.
+ */
+#include "mm/mm_internal.h"
+
+#include "base/assert.h"
+
+void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
+		       bool keep_private)
+{
+	struct msn_seg s;
+	int rc = msn_pma_set_isolate(&mm->pmas, ar, &s);
+
+	msn_assert(rc == 0);
+	while (msn_seg_ok(s) && msn_pma_set_range(s).start < ar.end) {
+		struct msn_addr_range r = msn_pma_set_range(s);
+		struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
+
+		if (p->private && keep_private) {
+			s = msn_seg_next(s);
+			continue;
+		}
+		msn_address_space_unmap(mm->as, r);
+		msn_file_dec_ref(p->file, msn_pma_file_range(p, r, r));
+		s = msn_pma_set_remove(&mm->pmas, s);
+	}
+}

@@ -1,0 +1,185 @@
+/*
+ * Listings, counts and the checker.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "mm/mm_internal.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "mm/maps_line.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+uint64_t msn_mm_mapped_bytes(struct msn_mm *mm)
+{
+	msn_read_scope(&mm->mapping);
+	return mm->vmas.core.span;
+}
+
+uint64_t msn_mm_placed_bytes(struct msn_mm *mm)
+{
+	msn_read_scope(&mm->active);
+	return mm->pmas.core.span;
+}
+
+static void view_mapping(struct msn_mm *mm, struct msn_seg s,
+			 struct msn_mapping_view *out)
+{
+	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
+
+	*out = (struct msn_mapping_view){
+		.addr = msn_vma_set_range(s),
+		.perms = v->perms,
+		.max_perms = v->max_perms,
+		.private = v->private,
+		.grows_down = v->grows_down,
+		.stack = v->stack,
+		.mlock_mode = v->mlock_mode,
+		.name_mut = v->name_mut,
+		.name = msn_vma_name(v),
+		.offset = v->offset,
+		.mappable = v->mappable,
+		.identity = v->identity,
+	};
+}
+
+int msn_mm_for_each_mapping(struct msn_mm *mm, msn_mapping_fn fn, void *ctx)
+{
+	int rc = 0;
+
+	msn_read_scope(&mm->mapping);
+	for (struct msn_seg s = msn_vma_set_first(&mm->vmas);
+	     msn_seg_ok(s) && rc == 0; s = msn_seg_next(s)) {
+		struct msn_mapping_view v;
+
+		view_mapping(mm, s, &v);
+		rc = fn(ctx, &v);
+	}
+	return rc;
+}
+
+struct listing {
+	char *text;
+	size_t len, cap;
+};
+
+static int list_mapping(void *ctx, const struct msn_mapping_view *v)
+{
+	uint64_t dev = v->identity ? msn_identity_device_id(v->identity) : 0;
+	struct msn_maps_line line = {
+		.start = v->addr.start,
+		.end = v->addr.end,
+		.offset = v->offset,
+		.inode = v->identity ? msn_identity_inode_id(v->identity) : 0,
+		.perms = v->perms,
+		.shared = !v->private,
+		.dev_major = major(dev),
+		.dev_minor = minor(dev),
+		.name = v->name,
+	};
+	struct listing *l = ctx;
+
+	if (l->cap - l->len < MSN_MAPS_LINE_MAX) {
+		size_t cap = l->cap * 2 + 2 * MSN_MAPS_LINE_MAX;
+		char *grown = msn_realloc_array(l->text, cap, 1);
+
+		if (!grown)
+			return msn_fail(-ENOMEM);
+		l->text = grown;
+		l->cap = cap;
+	}
+	l->len += msn_maps_line(l->text + l->len, l->cap - l->len, &line);
+	return 0;
+}
+
+int msn_mm_maps(struct msn_mm *mm, char **out)
+{
+	struct listing l = { 0 };
+	int rc = msn_mm_for_each_mapping(mm, list_mapping, &l);
+
+	if (rc == 0 && !l.text) {
+		l.text = msn_strdup("");
+		rc = l.text ? 0 : msn_fail(-ENOMEM);
+	}
+	if (rc) {
+		free(l.text);
+		return msn_pass(rc);
+	}
+	*out = l.text;
+	return 0;
+}
+
+static const char *check_vmas(struct msn_mm *mm)
+{
+	for (struct msn_seg s = msn_vma_set_first(&mm->vmas); msn_seg_ok(s);
+	     s = msn_seg_next(s)) {
+		const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
+
+		if (!msn_addr_range_page_aligned(msn_vma_set_range(s)))
+			return "a mapping is not page aligned";
+		if (v->perms & ~v->max_perms)
+			return "a mapping permits more than its maximum";
+		if (v->grows_down && v->mappable)
+			return "a stack maps an object";
+		if (!v->private && !v->mappable)
+			return "a shared mapping has no object";
+	}
+	return NULL;
+}
+
+/* Is all of @ar mapped, and private if @private? */
+static bool is_mapped(struct msn_mm *mm, struct msn_addr_range ar, bool private)
+{
+	uint64_t at = ar.start;
+
+	while (at < ar.end) {
+		struct msn_seg s = msn_vma_set_find(&mm->vmas, at);
+
+		if (!msn_seg_ok(s))
+			return false;
+		if (private && !msn_vma_set_value(&mm->vmas, s)->private)
+			return false;
+		at = msn_vma_set_range(s).end;
+	}
+	return true;
+}
+
+static const char *check_pmas(struct msn_mm *mm)
+{
+	for (struct msn_seg s = msn_pma_set_first(&mm->pmas); msn_seg_ok(s);
+	     s = msn_seg_next(s)) {
+		const struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
+		struct msn_addr_range r = msn_pma_set_range(s);
+
+		if (!msn_addr_range_page_aligned(r) ||
+		    !msn_page_aligned(p->offset))
+			return "a placement is not page aligned";
+		if (!is_mapped(mm, r, p->private || p->need_cow))
+			return "a placement has no mapping of its kind";
+		if (p->private && !p->need_cow &&
+		    p->file != msn_memfile_file(mm->memfile))
+			return "a writable private page is not in the memory "
+			       "file";
+	}
+	return NULL;
+}
+
+const char *msn_mm_check(struct msn_mm *mm)
+{
+	const char *wrong;
+
+	msn_read_scope(&mm->mapping);
+	msn_read_scope(&mm->active);
+	wrong = msn_segset_check(&mm->vmas.core);
+	if (!wrong)
+		wrong = msn_segset_check(&mm->pmas.core);
+	if (!wrong)
+		wrong = check_vmas(mm);
+	if (!wrong)
+		wrong = check_pmas(mm);
+	return wrong;
+}

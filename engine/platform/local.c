@@ -1,0 +1,242 @@
+/*
+ * Platform `local`: a reserved region of this process.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Placements become mappings of their files: MAP_SHARED where the space owns
+ * the pages alone, MAP_PRIVATE where a write must make a copy.  From then on
+ * the kernel handles faults; which pages it copied is in the page map.  What is
+ * unmapped goes back to the reservation, so that nothing else of this process
+ * ever lands inside the region.
+ */
+#include "platform/address_space.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/error.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "block/safecopy.h"
+#include "procfile/proc_pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct local {
+	struct msn_address_space base;
+	int mem_fd;	/* /proc/self/mem; set once */
+	int pagemap_fd; /* /proc/self/pagemap; set once */
+};
+
+static const struct msn_address_space_ops local_ops;
+
+static struct local *local_of(struct msn_address_space *as)
+{
+	msn_assert(as->ops == &local_ops);
+	return msn_container_of(as, struct local, base);
+}
+
+static void *pointer(uint64_t addr)
+{
+	return (void *)(uintptr_t)addr;
+}
+
+static int prot_of(unsigned perms)
+{
+	return (perms & MSN_ACCESS_READ ? PROT_READ : 0) |
+	       (perms & MSN_ACCESS_WRITE ? PROT_WRITE : 0) |
+	       (perms & MSN_ACCESS_EXEC ? PROT_EXEC : 0);
+}
+
+static int local_map_file(struct msn_address_space *as,
+			  const struct msn_as_mapping *m)
+{
+	size_t len = msn_addr_range_length(m->addr);
+	int flags =
+		MAP_FIXED | MAP_NORESERVE | (m->cow ? MAP_PRIVATE : MAP_SHARED);
+	int fd = msn_file_fd(m->file);
+
+	(void)as;
+	if (fd < 0)
+		return msn_pass(fd);
+	if (msn_fault("local.map"))
+		return msn_fail(-ENOMEM);
+	if (mmap(pointer(m->addr.start), len, prot_of(m->perms), flags, fd,
+		 (off_t)m->offset) == MAP_FAILED)
+		return msn_fail(-errno);
+	if (m->commit)
+		(void)madvise(pointer(m->addr.start), len,
+			      m->perms & MSN_ACCESS_WRITE ? MADV_POPULATE_WRITE
+							  : MADV_POPULATE_READ);
+	return 0;
+}
+
+static void *reserve(struct msn_addr_range ar, int how)
+{
+	return mmap(pointer(ar.start), msn_addr_range_length(ar), PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | how, -1, 0);
+}
+
+static void local_unmap(struct msn_address_space *as, struct msn_addr_range ar)
+{
+	(void)as;
+	/*
+	 * Laying the reservation over it fails only if the kernel has no room
+	 * for one more mapping; then dropping the mapping altogether is what is
+	 * left, and makes the hole that this would have been.
+	 */
+	if (reserve(ar, MAP_FIXED) == MAP_FAILED)
+		munmap(pointer(ar.start), msn_addr_range_length(ar));
+}
+
+static int local_protect(struct msn_address_space *as, struct msn_addr_range ar,
+			 unsigned perms)
+{
+	(void)as;
+	if (msn_fault("local.protect"))
+		return msn_fail(-ENOMEM);
+	if (mprotect(pointer(ar.start), msn_addr_range_length(ar),
+		     prot_of(perms)) < 0)
+		return msn_fail(-errno);
+	return 0;
+}
+
+/*
+ * Goes on where a copy was refused: the kernel's view of this process ignores
+ * what the pages' own rights say.
+ */
+static int copy_by_force(struct local *l, uint64_t addr, void *buf, size_t len,
+			 bool out, size_t *done)
+{
+	while (*done < len) {
+		char *at = (char *)buf + *done;
+		off_t pos = (off_t)(addr + *done);
+		ssize_t n = out ? pwrite(l->mem_fd, at, len - *done, pos)
+				: pread(l->mem_fd, at, len - *done, pos);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return MSN_ADDRESS_SPACE_E_FAULT;
+		*done += (size_t)n;
+	}
+	return 0;
+}
+
+static int outcome(int rc)
+{
+	if (rc == MSN_SAFECOPY_E_BUS)
+		return MSN_ADDRESS_SPACE_E_BUS;
+	return rc ? MSN_ADDRESS_SPACE_E_FAULT : 0;
+}
+
+static int local_copy_in(struct msn_address_space *as, uint64_t addr, void *dst,
+			 size_t len, bool ignore, size_t *done)
+{
+	int rc = msn_safecopy(dst, pointer(addr), len, done);
+
+	if (rc == 0)
+		*done = len;
+	if (rc == MSN_SAFECOPY_E_FAULT && ignore)
+		return copy_by_force(local_of(as), addr, dst, len, false, done);
+	return outcome(rc);
+}
+
+static int local_copy_out(struct msn_address_space *as, uint64_t addr,
+			  const void *src, size_t len, bool ignore,
+			  size_t *done)
+{
+	int rc = msn_safecopy(pointer(addr), src, len, done);
+
+	if (rc == 0)
+		*done = len;
+	if (rc == MSN_SAFECOPY_E_FAULT && ignore)
+		return copy_by_force(local_of(as), addr, (void *)(uintptr_t)src,
+				     len, true, done);
+	return outcome(rc);
+}
+
+static int local_cas32(struct msn_address_space *as, uint64_t addr,
+		       uint32_t expected, uint32_t desired, uint32_t *seen)
+{
+	(void)as;
+	return outcome(msn_safecas32(pointer(addr), expected, desired, seen));
+}
+
+static int local_private_runs(struct msn_address_space *as,
+			      struct msn_addr_range ar, msn_addr_run_fn fn,
+			      void *ctx)
+{
+	return msn_pass(msn_proc_pages_private(local_of(as)->pagemap_fd, ar,
+					       MSN_PROC_PAGES_BEST, fn, ctx));
+}
+
+static void local_close(struct local *l)
+{
+	msn_close(l->mem_fd);
+	msn_close(l->pagemap_fd);
+}
+
+static void local_free(struct msn_address_space *as)
+{
+	struct local *l = local_of(as);
+
+	munmap(pointer(as->region.start), msn_addr_range_length(as->region));
+	local_close(l);
+	free(l);
+}
+
+static const struct msn_address_space_ops local_ops = {
+	.name = "local",
+	.kernel_faults = true,
+	.map_file = local_map_file,
+	.unmap = local_unmap,
+	.protect = local_protect,
+	.copy_in = local_copy_in,
+	.copy_out = local_copy_out,
+	.cas32 = local_cas32,
+	.private_runs = local_private_runs,
+	.free = local_free,
+};
+
+static int reserve_region(struct msn_addr_range region)
+{
+	void *got;
+
+	if (!msn_addr_range_page_aligned(region) ||
+	    msn_addr_range_empty(region) || region.start == 0)
+		return msn_fail(-EINVAL);
+	got = reserve(region, MAP_FIXED_NOREPLACE);
+	if (got == MAP_FAILED)
+		return msn_fail(-errno);
+	if (got == pointer(region.start))
+		return 0;
+	/* A kernel before 4.17 takes the address for a hint. */
+	munmap(got, msn_addr_range_length(region));
+	return msn_fail(-EEXIST);
+}
+
+int msn_platform_local_new(struct msn_address_space **out,
+			   struct msn_addr_range region)
+{
+	msn_auto(msn_freep) struct local *l = msn_alloc(sizeof(*l));
+	int rc;
+
+	if (!l)
+		return msn_fail(-ENOMEM);
+	l->base.ops = &local_ops;
+	l->base.region = region;
+	l->mem_fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	l->pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	rc = l->mem_fd < 0 || l->pagemap_fd < 0 ? msn_fail(-errno)
+						: reserve_region(region);
+	if (rc) {
+		local_close(l);
+		return msn_pass(rc);
+	}
+	*out = &msn_steal(l)->base;
+	return 0;
+}

@@ -1,0 +1,91 @@
+/*
+ * Save: what its sources share.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef MSN_SAVE_SAVE_INTERNAL_H
+#define MSN_SAVE_SAVE_INTERNAL_H
+
+#include "save/dedup.h"
+#include "save/save.h"
+
+/* Pages that are looked at together: one read, one look at the parent. */
+#define MSN_SAVE_BATCH_PAGES 256
+
+/* Pieces of a batch that are read by one buffered call. */
+#define MSN_SAVE_BATCH_PIECES 256
+
+/* A shared object that is saved by its contents. */
+struct msn_save_object {
+	struct msn_mappable *mappable;
+	struct msn_addr_range addr; /* of the first mapping of it */
+	uint64_t offset;	    /* into the object, there */
+};
+
+/* One save under way. */
+struct msn_saver {
+	struct msn_mm *mm;
+	struct msn_store *store;
+	const struct msn_save_opts *opts;
+	struct msn_failure *why;
+
+	struct msn_manifest *m;
+	struct msn_manifest *parent; /* or NULL */
+	struct msn_reader *reader;   /* of @parent, or NULL */
+	struct msn_writer *writer;
+	struct msn_dedup *dedup; /* NULL once the space is released */
+
+	struct msn_save_object *objects; /* parallel to m->objects */
+	size_t object_cap;
+
+	uint64_t done_bytes, total_bytes;
+};
+
+/* ---- save_mappings.c ----------------------------------------------------- */
+
+/* Describes every mapping of the space, or names the one that cannot be. */
+MSN_MUST_CHECK int msn_save_mappings(struct msn_saver *sv);
+
+/* ---- save_pages.c -------------------------------------------------------- */
+
+/* Where pages go, and what is known about those before them. */
+struct msn_page_sink {
+	struct msn_saver *sv;
+	struct msn_extents *out;
+	const struct msn_extents *old; /* the parent's, or NULL */
+	bool keep_zero; /* zero pages hide a file's: they must be listed */
+};
+
+/*
+ * Where the bytes of a batch of pages can be found again, to compare them with
+ * later ones.
+ */
+struct msn_page_origin {
+	struct msn_file *file; /* NULL: nowhere */
+	uint64_t offset;
+};
+
+/*
+ * Takes @count pages, first of which is page number @page: drops zero ones,
+ * inherits what equals the parent's, stores the rest once.
+ */
+MSN_MUST_CHECK int msn_save_pages(struct msn_page_sink *sink, uint64_t page,
+				  size_t count, const uint8_t *bytes,
+				  struct msn_page_origin origin);
+
+/* Takes over the parent's extents for pages that cannot have changed. */
+MSN_MUST_CHECK int msn_save_inherit(struct msn_page_sink *sink, uint64_t page,
+				    uint64_t count);
+
+/* Counts progress; -ECANCELED if the caller wants no more. */
+MSN_MUST_CHECK int msn_save_progress(struct msn_saver *sv, uint64_t bytes);
+
+/* ---- save_walk.c --------------------------------------------------------- */
+
+/* Saves all private pages of the space. */
+MSN_MUST_CHECK int msn_save_private(struct msn_saver *sv);
+
+/* Saves the pages of shared objects. */
+MSN_MUST_CHECK int msn_save_objects(struct msn_saver *sv);
+
+#endif /* MSN_SAVE_SAVE_INTERNAL_H */

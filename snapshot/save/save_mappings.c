@@ -1,0 +1,130 @@
+/*
+ * Describing the mappings of a space, and refusing by name what cannot be
+ * saved.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "save/save_internal.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/sysmacros.h>
+
+/* Index of the shared object behind @v, which is new if nobody mapped it. */
+static int find_object(struct msn_saver *sv, const struct msn_mapping_view *v,
+		       uint64_t size, uint32_t *index)
+{
+	struct msn_manifest *m = sv->m;
+	struct msn_manifest_object *grown;
+	int rc;
+
+	for (size_t i = 0; i < m->object_count; i++) {
+		if (sv->objects[i].mappable == v->mappable) {
+			*index = (uint32_t)i;
+			return 0;
+		}
+	}
+	rc = msn_grow((void **)&sv->objects, &sv->object_cap, m->object_count,
+		      sizeof(*sv->objects));
+	if (rc)
+		return msn_pass(rc);
+	grown = msn_realloc_array(m->objects, m->object_count + 1,
+				  sizeof(*grown));
+	if (!grown)
+		return msn_fail(-ENOMEM);
+	m->objects = grown;
+	m->objects[m->object_count] =
+		(struct msn_manifest_object){ .size_bytes = size };
+	sv->objects[m->object_count] =
+		(struct msn_save_object){ v->mappable, v->addr, v->offset };
+	*index = (uint32_t)m->object_count++;
+	return 0;
+}
+
+static int refuse(struct msn_saver *sv, const struct msn_mapping_view *v,
+		  int rc)
+{
+	const char *name = *v->name ? v->name : "(no name)";
+
+	if (rc == -EOPNOTSUPP)
+		return msn_failure_set(sv->why, rc, MSN_FAILURE_PRECONDITION,
+				       "mapping %" PRIx64 "-%" PRIx64
+				       " %s cannot be saved: nothing could "
+				       "find or remake it",
+				       v->addr.start, v->addr.end, name);
+	return msn_failure_errno(sv->why, rc,
+				 "mapping %" PRIx64 "-%" PRIx64
+				 " %s cannot be saved",
+				 v->addr.start, v->addr.end, name);
+}
+
+/* What kind of mapping it is, by what its identity says. */
+static int describe_identity(struct msn_saver *sv,
+			     const struct msn_mapping_view *v,
+			     struct msn_manifest_mapping *out)
+{
+	uint64_t dev = msn_identity_device_id(v->identity);
+	struct msn_identity_saved saved;
+	int rc = msn_identity_save(v->identity, &saved);
+
+	if (rc)
+		return refuse(sv, v, rc);
+	out->dev_major = major(dev);
+	out->dev_minor = minor(dev);
+	out->inode = msn_identity_inode_id(v->identity);
+	switch (saved.as) {
+	case MSN_SAVED_AS_PATH:
+		out->kind = MSN_MAPPING_FILE;
+		out->file_size = saved.file.size_bytes;
+		out->file_mtime_ns = saved.file.mtime_ns;
+		return 0;
+	case MSN_SAVED_AS_KERNEL:
+		out->kind = MSN_MAPPING_KERNEL;
+		return 0;
+	default:
+		break;
+	}
+	if (v->private)
+		return 0; /* anonymous, with a name: its pages are private */
+	out->kind = MSN_MAPPING_OBJECT;
+	return msn_pass(
+		find_object(sv, v, saved.file.size_bytes, &out->object));
+}
+
+static int describe(void *ctx, const struct msn_mapping_view *v)
+{
+	struct msn_saver *sv = ctx;
+	struct msn_manifest_mapping m = {
+		.start = v->addr.start,
+		.end = v->addr.end,
+		.kind = MSN_MAPPING_ANON,
+		.perms = (uint8_t)v->perms,
+		.max_perms = (uint8_t)v->max_perms,
+		.shared = !v->private,
+		.grows_down = v->grows_down,
+		.stack = v->stack,
+		.name_mut = (uint8_t)v->name_mut,
+		.mlock_mode = (uint8_t)v->mlock_mode,
+		.offset = v->offset,
+		.name = (char *)(uintptr_t)v->name, /* copied below */
+	};
+	int rc = 0;
+
+	if (v->identity)
+		rc = describe_identity(sv, v, &m);
+	else if (v->mappable)
+		rc = refuse(sv, v, -EOPNOTSUPP);
+	if (rc)
+		return msn_pass(rc);
+	sv->m->stats.mapped += msn_addr_range_length(v->addr) / MSN_PAGE_SIZE;
+	rc = msn_manifest_add_mapping(sv->m, &m);
+	return rc ? refuse(sv, v, rc) : 0;
+}
+
+int msn_save_mappings(struct msn_saver *sv)
+{
+	return msn_pass(msn_mm_for_each_mapping(sv->mm, describe, sv));
+}

@@ -216,7 +216,7 @@ static int map(struct msn_mm *mm, const struct msn_mmap_opts *opts,
 	struct msn_dropped dropped = { 0 };
 	struct msn_addr_range ar = { 0, 0 };
 	struct msn_vma v;
-	uint64_t length;
+	uint64_t length = 0;
 	int rc = check_opts(opts, &length);
 
 	if (rc)

@@ -51,6 +51,12 @@ struct msn_image *msn_opened_image(const struct msn_opened *o);
 MSN_MUST_CHECK int msn_opened_blob(const struct msn_opened *o, const char *name,
 				   const uint8_t **data, size_t *len);
 
+/*
+ * What went wrong when pages were last wanted of a snapshot opened on demand:
+ * text to show beside the errno of a copy that failed.  Borrowed.
+ */
+const struct msn_failure *msn_opened_failure(const struct msn_opened *o);
+
 /* What to do about a host file that is gone or has changed since the save. */
 enum msn_file_policy {
 	MSN_FILE_POLICY_FAIL, /* PRECONDITION, naming the file and what changed

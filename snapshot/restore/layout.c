@@ -1,0 +1,71 @@
+/*
+ * The layout of an image.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "restore/restore_internal.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "range/range.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static bool has_pages(const struct msn_manifest *m,
+		      const struct msn_manifest_mapping *mapping)
+{
+	const struct msn_extent *e =
+		msn_extents_lower(&m->pages, mapping->start / MSN_PAGE_SIZE);
+
+	return e && e->page < mapping->end / MSN_PAGE_SIZE;
+}
+
+/* Appends an area.  Offsets stay far below what a file can have: 2^63. */
+static int add_area(struct msn_image_layout *l, uint64_t length, uint64_t page,
+		    const struct msn_extents *extents)
+{
+	if (length > (UINT64_C(1) << 62) - l->size_bytes)
+		return msn_fail(-EFBIG);
+	l->areas[l->count++] =
+		(struct msn_area){ l->size_bytes, length, page, extents };
+	l->size_bytes += length;
+	return 0;
+}
+
+int msn_image_layout_make(struct msn_image_layout *l,
+			  const struct msn_manifest *m)
+{
+	int rc = 0;
+
+	l->areas = msn_alloc_array(m->mapping_count + m->object_count,
+				   sizeof(*l->areas));
+	l->of_mapping =
+		msn_alloc_array(m->mapping_count, sizeof(*l->of_mapping));
+	l->of_object = msn_alloc_array(m->object_count, sizeof(*l->of_object));
+	if (!l->areas || !l->of_mapping || !l->of_object)
+		return msn_fail(-ENOMEM);
+	for (size_t i = 0; rc == 0 && i < m->mapping_count; i++) {
+		const struct msn_manifest_mapping *v = &m->mappings[i];
+
+		l->of_mapping[i] = SIZE_MAX;
+		if (v->shared || !has_pages(m, v))
+			continue;
+		l->of_mapping[i] = l->count;
+		rc = add_area(l, v->end - v->start, v->start / MSN_PAGE_SIZE,
+			      &m->pages);
+	}
+	for (size_t i = 0; rc == 0 && i < m->object_count; i++) {
+		l->of_object[i] = l->count;
+		rc = add_area(l, m->objects[i].size_bytes, 0,
+			      &m->objects[i].pages);
+	}
+	return msn_pass(rc);
+}
+
+void msn_image_layout_deinit(struct msn_image_layout *l)
+{
+	free(l->areas);
+	free(l->of_mapping);
+	free(l->of_object);
+}

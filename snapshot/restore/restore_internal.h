@@ -1,0 +1,63 @@
+/*
+ * Restore: what its sources share.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef MSN_RESTORE_RESTORE_INTERNAL_H
+#define MSN_RESTORE_RESTORE_INTERNAL_H
+
+#include "restore/restore.h"
+
+/* An area of the image: what it holds, and where that is in the snapshot. */
+struct msn_area {
+	uint64_t offset; /* in the image */
+	uint64_t length; /* bytes */
+	uint64_t page;	 /* number of its first page in @extents */
+	const struct msn_extents *extents;
+};
+
+/*
+ * Where everything is in the image: one area for each mapping that has private
+ * pages, in order, then one for each shared object.  Offsets cost nothing, so
+ * an area is as long as its mapping, and a clone needs one placement for it.
+ */
+struct msn_image_layout {
+	struct msn_area *areas;
+	size_t count;
+	size_t *of_mapping; /* mapping -> area, or SIZE_MAX */
+	size_t *of_object;  /* object -> area */
+	uint64_t size_bytes;
+};
+
+MSN_MUST_CHECK int msn_image_layout_make(struct msn_image_layout *l,
+					 const struct msn_manifest *m);
+void msn_image_layout_deinit(struct msn_image_layout *l);
+
+/*
+ * The snapshot behind an image: its manifest, the layout and, as long as pages
+ * may still be wanted, a reader.  Owned by the image as its page source.
+ */
+struct msn_snapshot_source {
+	struct msn_page_source base;
+	struct msn_manifest *m;		/* set once */
+	struct msn_image_layout layout; /* set once */
+	struct msn_reader *reader;	/* NULL once everything is loaded */
+	struct msn_failure failure;	/* of the last fill that failed */
+};
+
+/*
+ * Takes @m over.  @reader is opened from @store.  On failure *@out is
+ * untouched and @m freed.
+ */
+MSN_MUST_CHECK int msn_snapshot_source_new(struct msn_snapshot_source **out,
+					   struct msn_store *store,
+					   struct msn_manifest *m,
+					   struct msn_failure *why);
+
+struct msn_opened {
+	struct msn_image *image;
+	struct msn_snapshot_source *source; /* borrowed from the image */
+	uint8_t **blobs;		    /* parallel to the manifest's */
+};
+
+#endif /* MSN_RESTORE_RESTORE_INTERNAL_H */

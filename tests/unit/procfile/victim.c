@@ -23,7 +23,7 @@ struct worker {
 	unsigned number;
 };
 
-static void on_usr1(int sig)
+static void on_signal(int sig)
 {
 	(void)sig;
 	shared->signals++;
@@ -78,7 +78,8 @@ static _Noreturn void threads_main(enum victim_kind kind, unsigned threads)
 	pthread_t th;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGUSR1, on_usr1);
+	signal(SIGUSR1, on_signal);
+	signal(SIGRTMIN, on_signal);
 	for (unsigned i = 0; i < threads; i++)
 		workers[i] = (struct worker){ kind, i };
 	for (unsigned i = 1; i < threads; i++)

@@ -14,7 +14,7 @@
 /* Memory that the victim and the test both see. */
 struct victim_shared {
 	_Atomic uint64_t count[VICTIM_THREADS_MAX]; /* one a thread */
-	_Atomic uint64_t signals; /* SIGUSR1 that it handled */
+	_Atomic uint64_t signals; /* SIGUSR1, SIGRTMIN handled */
 	_Atomic uint64_t made;	  /* short-lived threads that it made */
 	_Atomic uint32_t ready;	  /* threads that run */
 	_Atomic uint64_t memory;  /* address of what victim_fn prepared */

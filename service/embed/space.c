@@ -66,6 +66,8 @@ int msn_embed_space_new(struct memsnap_space **out,
 	rc = msn_mm_new(&s->mm, &(struct msn_mm_opts){
 					.memfile = s->memfile,
 					.as = msn_steal(as),
+					.layout = { region.start, region.end,
+						    region.end },
 				});
 	if (rc)
 		return msn_pass(rc);

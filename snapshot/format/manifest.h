@@ -24,13 +24,19 @@
 /* Newest version of the encoding that this program reads and writes. */
 #define MSN_MANIFEST_VERSION 1
 
+/*
+ * A mapping of 20 encoded bytes becomes two structs of some 150 and a name of
+ * its own; an extent of 5 bytes becomes 40 in columns and 24 in a list.
+ */
+#define MSN_MANIFEST_MEMORY_FACTOR 48
+
 /* struct msn_extent.pack of pages that are zero and stored nowhere. */
 #define MSN_EXTENT_ZERO UINT32_MAX
 
 /*
- * A run of pages that stand side by side in one frame of one pack.  Page
- * numbers are address / 4096 for the pages of a space, and count from 0 in
- * objects and blobs.
+ * A run of pages that stand side by side in one frame of one pack
+ * (format/layout.h).  Page numbers are address / 4096 for the pages of a space,
+ * and count from 0 in objects and blobs.  A zero extent has frame and at 0.
  */
 struct msn_extent {
 	uint64_t page;	/* first page */
@@ -82,7 +88,7 @@ struct msn_manifest_object {
 
 /* Opaque state beside the memory: registers, a VMM's devices. */
 struct msn_manifest_blob {
-	char *name;
+	char *name; /* not empty, unique */
 	uint64_t size_bytes;
 	struct msn_extents pages;
 };
@@ -109,7 +115,7 @@ struct msn_manifest {
 	int64_t created_ns;    /* since the epoch */
 	struct msn_manifest_stats stats;
 
-	struct msn_manifest_text *labels; /* the user's */
+	struct msn_manifest_text *labels; /* the user's; UTF-8, keys unique */
 	size_t label_count;
 	struct msn_manifest_text *attrs; /* the saver's: pid, comm, arch ... */
 	size_t attr_count;
@@ -118,7 +124,7 @@ struct msn_manifest {
 	size_t mapping_count;
 	struct msn_manifest_pack *packs;
 	size_t pack_count;
-	struct msn_extents pages; /* private pages of the space, by address */
+	struct msn_extents pages; /* private pages, each in some mapping */
 	struct msn_manifest_object *objects;
 	size_t object_count;
 	struct msn_manifest_blob *blobs;
@@ -132,14 +138,16 @@ struct msn_manifest *msn_manifest_free(struct msn_manifest *m);
 MSN_DEFINE_AUTO(struct msn_manifest, msn_manifest_free)
 
 /*
- * Encodes @m into a buffer for free().  -EFBIG past MSN_MANIFEST_BYTES_MAX.
+ * Encodes @m into a buffer for free().  -EFBIG past MSN_MANIFEST_BYTES_MAX,
+ * -EINVAL if msn_manifest_check() has something to say.
  */
 MSN_MUST_CHECK int msn_manifest_encode(const struct msn_manifest *m,
 				       uint8_t **out, size_t *len);
 
 /*
  * Decodes and checks @len untrusted bytes.  -EBADMSG names what is wrong,
- * -EOPNOTSUPP a newer version.
+ * -EOPNOTSUPP a newer version.  Takes at most MSN_MANIFEST_MEMORY_FACTOR bytes
+ * of memory for each byte of @len, and 64 KiB.
  */
 MSN_MUST_CHECK int msn_manifest_decode(struct msn_manifest **out,
 				       const uint8_t *bytes, size_t len,
@@ -147,6 +155,12 @@ MSN_MUST_CHECK int msn_manifest_decode(struct msn_manifest **out,
 
 /* Text of the first promise of this header that @m breaks, or NULL. */
 const char *msn_manifest_check(const struct msn_manifest *m);
+
+/*
+ * What is wrong with the name of a snapshot, or NULL.  Names are made of
+ * letters, digits, '.', '_' and '-', and start with a letter, digit or '_'.
+ */
+const char *msn_snapshot_name_check(const char *name);
 
 /*
  * Appends @e, joining it to the last extent where both are one run.  -ENOMEM.
@@ -165,7 +179,10 @@ MSN_MUST_CHECK int msn_manifest_pack_index(struct msn_manifest *m,
 					   struct msn_manifest_pack pack,
 					   uint32_t *index);
 
-/* Adders: copy their texts.  -ENOMEM, or -E2BIG past the limit. */
+/*
+ * Adders: copy their texts.  -ENOMEM, or -E2BIG past the limit.  They do not
+ * look for sense: msn_manifest_check() does.
+ */
 MSN_MUST_CHECK int msn_manifest_add_label(struct msn_manifest *m,
 					  const char *key, const char *value);
 MSN_MUST_CHECK int msn_manifest_add_attr(struct msn_manifest *m,

@@ -38,7 +38,8 @@ MSN_MUST_CHECK int msn_safezero(void *dst, size_t len, size_t *done);
 
 /*
  * Atomic compare-and-swap of 32 bits, sequentially consistent.  *@seen becomes
- * what was there; the swap happened if that equals @expected.
+ * what was there; the swap happened if that equals @expected.  Before: @at is a
+ * multiple of 4.
  */
 MSN_MUST_CHECK int msn_safecas32(uint32_t *at, uint32_t expected,
 				 uint32_t desired, uint32_t *seen);

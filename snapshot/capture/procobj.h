@@ -52,8 +52,7 @@ const struct msn_procobj_opts *msn_procobj_opts(const struct msn_procobj *o);
  * any will do: it is the same memory.  -ENOMEM.
  */
 MSN_MUST_CHECK int msn_procobj_add_place(struct msn_procobj *o,
-					 struct msn_obj_range r,
-					 uint64_t addr);
+					 struct msn_obj_range r, uint64_t addr);
 
 /* Sets the size of a CONTENT, page aligned. */
 void msn_procobj_set_size(struct msn_procobj *o, uint64_t size_bytes);

@@ -22,10 +22,10 @@ struct msn_target {
 	pid_t pid;
 	int proc_fd; /* /proc/PID; -1 as all below before they are open */
 	int mem_fd, pagemap_fd;
-	struct msn_proc_status status; /* before it was stopped */
-	struct msn_tracee *tracee;     /* NULL: not stopped yet */
-	struct msn_procfile *pf;       /* after msn_target_stop() */
-	struct msn_proc_maps maps;     /* likewise */
+	struct msn_proc_status status;	  /* before it was stopped */
+	struct msn_tracee *tracee;	  /* NULL: not stopped yet */
+	struct msn_procfile *pf;	  /* after msn_target_stop() */
+	struct msn_proc_maps maps;	  /* likewise */
 	char *cmdline, *exe, *cwd, *auxv; /* likewise; "" where not readable */
 	size_t cmdline_len, auxv_len;
 };

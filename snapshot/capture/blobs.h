@@ -1,0 +1,46 @@
+/*
+ * Blobs: what a captured process was besides its memory.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Layout: proto/memsnap/v1/capture.proto; meaning: docs/formats/capture.md.
+ * Whoever reads a snapshot gets the same names from here.
+ */
+#ifndef MSN_CAPTURE_BLOBS_H
+#define MSN_CAPTURE_BLOBS_H
+
+#include "base/cleanup.h"
+#include "capture/target.h"
+#include "save/save.h"
+
+#include <stddef.h>
+
+/*
+ * Threads that one blob holds.  Registers take up to 11 KiB each (AMX), a blob
+ * 64 MiB.  The first blob is "elf/threads", those behind "elf/threads.2", ...
+ */
+#define MSN_CAPTURE_THREADS_PER_BLOB 4096
+
+struct msn_capture_blobs {
+	struct msn_save_blob *list; /* names and bytes are ours */
+	size_t count, cap;
+	char attr_text[4][4096]; /* exe, cmdline, comm, pid: clean text */
+	char kernel[128];
+	struct msn_save_text attrs[8];
+	size_t attr_count;
+};
+
+/* Encodes what @t holds; it is stopped.  -ENOMEM leaves nothing. */
+MSN_MUST_CHECK int msn_capture_blobs_make(struct msn_capture_blobs *b,
+					  const struct msn_target *t);
+
+void msn_capture_blobs_deinit(struct msn_capture_blobs *b);
+
+/*
+ * Copies text for people: at most @size - 1 bytes, whole characters, with '?'
+ * for control characters and for what is not UTF-8.
+ */
+void msn_capture_clean_text(char *out, size_t size, const char *bytes,
+			    size_t len);
+
+#endif /* MSN_CAPTURE_BLOBS_H */

@@ -1,0 +1,39 @@
+/*
+ * Describe: a stopped process as a space.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * One mapping of the space for each line of the process's maps, with the same
+ * name, rights and offsets; private pages are placements in the process's
+ * memory.  Nothing is read yet but what says which pages there are.
+ *
+ *    anonymous memory        the pages that were written
+ *    private, of a file      the pages that differ from the file's
+ *    private, of a file      all pages: nobody else has them any more
+ *      without a name
+ *    shared, of a file       no pages: the file has them
+ *    shared, without a name  the object's bytes, once
+ *    vdso                    its pages
+ *    vvar, vsyscall          no pages: they are the kernel's
+ *    device memory           refused
+ */
+#ifndef MSN_CAPTURE_DESCRIBE_H
+#define MSN_CAPTURE_DESCRIBE_H
+
+#include "base/cleanup.h"
+#include "base/failure.h"
+#include "capture/target.h"
+#include "mm/mm.h"
+
+#include <stdint.h>
+
+/*
+ * Fills the empty @mm, which must go before @t is closed.  @object_bytes
+ * counts, as long as @mm lives, what is read from objects beside the process's
+ * memory.  PRECONDITION names a mapping that cannot be captured.
+ */
+MSN_MUST_CHECK int msn_describe(struct msn_target *t, struct msn_mm *mm,
+				uint64_t *object_bytes,
+				struct msn_failure *why);
+
+#endif /* MSN_CAPTURE_DESCRIBE_H */

@@ -1,0 +1,246 @@
+/*
+ * One of each kind of file and mappable, for the contract suites.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "contract/makers.h"
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "hostfile/hostfile.h"
+#include "image/image.h"
+#include "memfile/memfile.h"
+#include "procfile/procfile.h"
+#include "support/check.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define LEN (MADE_PAGES * MSN_PAGE_SIZE)
+
+static void fill(char *at)
+{
+	for (int i = 0; i < MADE_PAGES; i++)
+		memset(at + (size_t)i * MSN_PAGE_SIZE, 'A' + i, MSN_PAGE_SIZE);
+}
+
+static char pattern[LEN];
+
+/* ---- memory file --------------------------------------------------------- */
+
+static void memfile_free(struct made_file *m)
+{
+	msn_file_dec_ref(m->file, m->pages);
+	msn_memfile_free(m->owner);
+}
+
+static void make_memfile(struct made_file *out)
+{
+	struct msn_memfile *mf;
+	size_t done;
+
+	fill(pattern);
+	CHECK(msn_memfile_new(&mf, &(struct msn_memfile_opts){ 0 }) == 0);
+	CHECK(msn_memfile_allocate(mf,
+				   &(struct msn_memfile_alloc){ .length = LEN },
+				   &out->pages) == 0);
+	out->file = msn_memfile_file(mf);
+	CHECK(msn_file_write(out->file, out->pages.start, pattern, LEN,
+			     &done) == 0);
+	out->owner = mf;
+	out->free = memfile_free;
+}
+
+/* ---- host file ----------------------------------------------------------- */
+
+static int temp_file(char *path)
+{
+	int fd;
+
+	strcpy(path, "/tmp/memsnap-test-XXXXXX");
+	fd = mkostemp(path, O_CLOEXEC);
+	CHECK(fd >= 0);
+	fill(pattern);
+	CHECK(msn_pwrite_full(fd, pattern, LEN, 0) == 0);
+	return fd;
+}
+
+static struct msn_hostfile *make_host(bool buffered)
+{
+	struct msn_hostfile *hf;
+	char path[64];
+	int fd = temp_file(path);
+
+	CHECK(msn_hostfile_new(&hf, &(struct msn_hostfile_opts){
+					    .fd = fd,
+					    .path = path,
+					    .buffered = buffered }) == 0);
+	return hf;
+}
+
+static void unlink_host(struct msn_hostfile *hf)
+{
+	unlink(msn_identity_mapped_name(msn_hostfile_identity(hf)));
+	msn_identity_dec_ref(msn_hostfile_identity(hf));
+}
+
+static void hostfile_free(struct made_file *m)
+{
+	unlink_host(m->owner);
+}
+
+static void make_host_file(struct made_file *out, bool buffered)
+{
+	struct msn_hostfile *hf = make_host(buffered);
+	struct msn_obj_range all = { 0, LEN };
+	struct msn_translation t;
+	int why;
+
+	CHECK(msn_mappable_translate(msn_hostfile_mappable(hf), all, all,
+				     MSN_ACCESS_READ, &t, 1, &why) == 1);
+	out->file = t.file;
+	out->pages = msn_translation_file_range(&t);
+	out->owner = hf;
+	out->free = hostfile_free;
+}
+
+static void make_hostfile(struct made_file *out)
+{
+	make_host_file(out, false);
+}
+
+static void make_buffered_hostfile(struct made_file *out)
+{
+	make_host_file(out, true);
+}
+
+/* ---- image --------------------------------------------------------------- */
+
+static int pattern_fill(struct msn_page_source *src, struct msn_file_range r,
+			void *dst)
+{
+	(void)src;
+	memcpy(dst, pattern + r.start, msn_file_range_length(r));
+	return 0;
+}
+
+static int pattern_next(struct msn_page_source *src, struct msn_file_range r,
+			struct msn_file_range *out)
+{
+	(void)src;
+	*out = r;
+	return 0;
+}
+
+static void pattern_free(struct msn_page_source *src)
+{
+	free(src);
+}
+
+static const struct msn_page_source_ops pattern_ops = {
+	.name = "pattern",
+	.fill = pattern_fill,
+	.next_data = pattern_next,
+	.free = pattern_free,
+};
+
+static void image_free(struct made_file *m)
+{
+	msn_image_unref(m->owner);
+}
+
+static void make_image(struct made_file *out)
+{
+	struct msn_page_source *src = msn_alloc(sizeof(*src));
+	struct msn_image *img;
+
+	fill(pattern);
+	src->ops = &pattern_ops;
+	CHECK(msn_image_new(&img, &(struct msn_image_opts){ .size_bytes = LEN,
+							    .source = src }) ==
+	      0);
+	out->file = msn_image_file(img);
+	out->pages = (struct msn_file_range){ 0, LEN };
+	out->owner = img;
+	out->free = image_free;
+}
+
+/* ---- procfile: this very process ----------------------------------------- */
+
+static void procfile_free(struct made_file *m)
+{
+	munmap((void *)(uintptr_t)m->pages.start, LEN);
+	msn_procfile_free(m->owner);
+}
+
+static void make_procfile(struct made_file *out)
+{
+	static int mem_fd = -1;
+	struct msn_procfile *pf;
+	char *at = mmap(NULL, LEN, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(at != MAP_FAILED);
+	fill(at);
+	if (mem_fd < 0)
+		mem_fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	CHECK(msn_procfile_new(
+		      &pf, &(struct msn_procfile_opts){
+				   .pid = getpid(), .mem_fd = mem_fd }) == 0);
+	out->file = msn_procfile_file(pf);
+	out->pages.start = (uintptr_t)at;
+	out->pages.end = out->pages.start + LEN;
+	out->owner = pf;
+	out->free = procfile_free;
+}
+
+const struct file_maker file_makers[] = {
+	{ "memory file", make_memfile, true, true, true },
+	{ "host file", make_hostfile, true, true, true },
+	{ "buffered host file", make_buffered_hostfile, true, false, true },
+	{ "image", make_image, false, true, true },
+	{ "procfile", make_procfile, false, false, false },
+};
+const size_t file_maker_count = MSN_ARRAY_LEN(file_makers);
+
+/* ---- mappables ----------------------------------------------------------- */
+
+static void shared_free(struct made_mappable *m)
+{
+	msn_identity_dec_ref(m->id);
+	msn_memfile_free(m->owner);
+}
+
+static void make_shared(struct made_mappable *out)
+{
+	struct msn_memfile *mf;
+
+	CHECK(msn_memfile_new(&mf, &(struct msn_memfile_opts){ 0 }) == 0);
+	CHECK(msn_shared_new(mf, LEN, NULL, 0, &out->obj, &out->id) == 0);
+	out->owner = mf;
+	out->free = shared_free;
+}
+
+static void host_mappable_free(struct made_mappable *m)
+{
+	unlink_host(m->owner);
+}
+
+static void make_host_mappable(struct made_mappable *out)
+{
+	struct msn_hostfile *hf = make_host(false);
+
+	out->obj = msn_hostfile_mappable(hf);
+	out->id = msn_hostfile_identity(hf);
+	out->owner = hf;
+	out->free = host_mappable_free;
+}
+
+const struct mappable_maker mappable_makers[] = {
+	{ "shared anonymous memory", make_shared, MSN_SAVED_AS_CONTENT },
+	{ "host file", make_host_mappable, MSN_SAVED_AS_PATH },
+};
+const size_t mappable_maker_count = MSN_ARRAY_LEN(mappable_makers);

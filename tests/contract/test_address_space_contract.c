@@ -1,0 +1,268 @@
+/*
+ * The promises of struct msn_address_space_ops, put to both platforms.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "memfile/memfile.h"
+#include "platform/address_space.h"
+#include "support/check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE MSN_PAGE_SIZE
+#define BASE UINT64_C(0x100000000000)
+#define REGION ((struct msn_addr_range){ BASE, BASE + 64 * PAGE })
+#define ADDRS(a, b)                                                            \
+	((struct msn_addr_range){ BASE + (a)*PAGE, BASE + (b)*PAGE })
+
+static struct msn_address_space *make_none(void)
+{
+	struct msn_address_space *as;
+
+	CHECK(msn_platform_none_new(&as) == 0);
+	return as;
+}
+
+static struct msn_address_space *make_local(void)
+{
+	struct msn_address_space *as;
+
+	CHECK(msn_platform_local_new(&as, REGION) == 0);
+	return as;
+}
+
+static struct msn_address_space *(*const makers[])(void) = { make_none,
+							     make_local };
+
+/* Eight pages 'a'..'h' of a memory file, and where they are. */
+struct pages {
+	struct msn_memfile *mf;
+	struct msn_file_range r;
+};
+
+static struct pages make_pages(void)
+{
+	struct pages p;
+	char page[MSN_PAGE_SIZE];
+	size_t done;
+
+	CHECK(msn_memfile_new(&p.mf, &(struct msn_memfile_opts){ 0 }) == 0);
+	CHECK(msn_memfile_allocate(
+		      p.mf, &(struct msn_memfile_alloc){ .length = 8 * PAGE },
+		      &p.r) == 0);
+	for (size_t i = 0; i < 8; i++) {
+		memset(page, 'a' + (int)i, PAGE);
+		CHECK(msn_file_write(msn_memfile_file(p.mf),
+				     p.r.start + i * PAGE, page, PAGE,
+				     &done) == 0);
+	}
+	return p;
+}
+
+static void free_pages(struct pages *p)
+{
+	msn_file_dec_ref(msn_memfile_file(p->mf), p->r);
+	msn_memfile_free(p->mf);
+}
+
+static struct msn_as_mapping mapping(const struct pages *p, bool cow)
+{
+	return (struct msn_as_mapping){
+		.addr = ADDRS(2, 10),
+		.file = msn_memfile_file(p->mf),
+		.offset = p->r.start,
+		.perms = MSN_ACCESS_READ | MSN_ACCESS_WRITE,
+		.cow = cow,
+	};
+}
+
+static char *at(uint64_t page)
+{
+	return (char *)(uintptr_t)(BASE + page * PAGE);
+}
+
+static void mapping_and_unmapping_succeed_everywhere(void)
+{
+	for (size_t i = 0; i < MSN_ARRAY_LEN(makers); i++) {
+		struct msn_address_space *as = makers[i]();
+		struct pages p = make_pages();
+		struct msn_as_mapping m = mapping(&p, false);
+
+		EXPECT(msn_address_space_map_file(as, &m) == 0);
+		EXPECT(msn_address_space_protect(as, ADDRS(3, 5),
+						 MSN_ACCESS_READ) == 0);
+		msn_address_space_unmap(as, ADDRS(2, 10));
+		msn_address_space_free(as);
+		free_pages(&p);
+	}
+}
+
+static void a_shared_mapping_writes_to_the_file(void)
+{
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, false);
+	size_t done;
+	char byte;
+
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	EXPECT(*at(2) == 'a' && *at(9) == 'h');
+	*at(3) = '!';
+	CHECK(msn_file_read(m.file, p.r.start + PAGE, &byte, 1, &done) == 0);
+	EXPECT(byte == '!');
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+struct found {
+	struct msn_addr_range runs[8];
+	size_t count;
+};
+
+static int find_run(void *ctx, struct msn_addr_range run)
+{
+	struct found *f = ctx;
+
+	CHECK(f->count < 8);
+	f->runs[f->count++] = run;
+	return 0;
+}
+
+static void copies_made_by_the_kernel_are_found(void)
+{
+	/*
+	 * pages    2 3 4 5 6 7 8 9
+	 * written    *       * *
+	 * found      =       ===
+	 */
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, true);
+	struct found f = { 0 };
+	size_t done;
+	char byte;
+
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	EXPECT(*at(5) == 'd'); /* reading copies nothing */
+	*at(3) = *at(7) = *at(8) = '!';
+	CHECK(msn_address_space_private_runs(as, ADDRS(2, 10), find_run, &f) ==
+	      0);
+	CHECK(f.count == 2);
+	EXPECT(f.runs[0].start == ADDRS(3, 4).start &&
+	       f.runs[0].end == ADDRS(3, 4).end);
+	EXPECT(f.runs[1].start == ADDRS(7, 9).start &&
+	       f.runs[1].end == ADDRS(7, 9).end);
+	CHECK(msn_file_read(m.file, p.r.start + PAGE, &byte, 1, &done) == 0);
+	EXPECT(byte == 'b'); /* the file did not change */
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+static int stop_at_once(void *ctx, struct msn_addr_range run)
+{
+	(void)run;
+	++*(int *)ctx;
+	return 42;
+}
+
+static void a_walk_over_copies_can_be_stopped(void)
+{
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, true);
+	int calls = 0;
+
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	*at(3) = *at(7) = '!';
+	EXPECT(msn_address_space_private_runs(as, ADDRS(2, 10), stop_at_once,
+					      &calls) == 42);
+	EXPECT(calls == 1);
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+static void copying_respects_rights_unless_told_otherwise(void)
+{
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, true);
+	char buf[8] = { 0 };
+	size_t done;
+
+	m.perms = MSN_ACCESS_NONE;
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	EXPECT(msn_address_space_copy_in(as, BASE + 2 * PAGE, buf, 8, false,
+					 &done) == MSN_ADDRESS_SPACE_E_FAULT);
+	EXPECT(done == 0);
+	EXPECT(msn_address_space_copy_in(as, BASE + 2 * PAGE, buf, 8, true,
+					 &done) == 0);
+	EXPECT(done == 8 && buf[7] == 'a');
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+static void a_copy_stops_where_nothing_is_mapped(void)
+{
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, false);
+	char buf[2 * MSN_PAGE_SIZE];
+	size_t done;
+
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	EXPECT(msn_address_space_copy_in(as, BASE + 9 * PAGE, buf, sizeof(buf),
+					 false,
+					 &done) == MSN_ADDRESS_SPACE_E_FAULT);
+	EXPECT(done == PAGE && buf[0] == 'h');
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+static void a_compare_and_swap_swaps_only_what_was_expected(void)
+{
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, false);
+	uint32_t seen;
+
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	EXPECT(msn_address_space_cas32(as, BASE + 2 * PAGE, 1, 7, &seen) == 0);
+	EXPECT(seen == 0x61616161);
+	EXPECT(msn_address_space_cas32(as, BASE + 2 * PAGE, seen, 7, &seen) ==
+	       0);
+	EXPECT(*(uint32_t *)(void *)at(2) == 7);
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+static void a_taken_region_is_refused(void)
+{
+	struct msn_address_space *as = make_local(), *second;
+
+	EXPECT(msn_platform_local_new(&second, REGION) == -EEXIST);
+	EXPECT(msn_platform_local_new(
+		       &second, (struct msn_addr_range){ 1, 4097 }) == -EINVAL);
+	msn_address_space_free(as);
+	as = make_local(); /* free again */
+	msn_address_space_free(as);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(mapping_and_unmapping_succeed_everywhere),
+		CHECK_TEST(a_shared_mapping_writes_to_the_file),
+		CHECK_TEST(copies_made_by_the_kernel_are_found),
+		CHECK_TEST(a_walk_over_copies_can_be_stopped),
+		CHECK_TEST(copying_respects_rights_unless_told_otherwise),
+		CHECK_TEST(a_copy_stops_where_nothing_is_mapped),
+		CHECK_TEST(a_compare_and_swap_swaps_only_what_was_expected),
+		CHECK_TEST(a_taken_region_is_refused),
+		{}
+	};
+
+	return check_main(argc, argv, "address space contract", tests);
+}

@@ -155,12 +155,16 @@ function check(first, last)
 	return true
 end
 
+-- Has the document that word, as a whole one?
+function has_word(id, word)
+	return documents[id].text:find("%f[%a]" .. word .. "%f[%A]") ~= nil
+end
+
 -- Every posting points at a document that has the word.
 function check_index(list)
 	for _, word in ipairs(list) do
 		for _, id in ipairs(index[word] or {}) do
-			local text = " " .. documents[id].text .. " "
-			if not text:find(" " .. word .. " ", 1, true) then
+			if not has_word(id, word) then
 				error("document " .. id .. " has no " .. word)
 			end
 		end

@@ -45,7 +45,7 @@ try c "$cc" -std=gnu17 "${warn[@]}" "${flags[@]}" "$src" -o "$work/c" \
 if [ ${#flags[@]} = 0 ]; then
 	try static "$cc" -std=gnu17 -static "$src" -o "$work/static" \
 		"${static[@]}"
-	ldd "$work/static" 2>&1 | grep -q 'not a dynamic' ||
+	! readelf -l "$work/static" | grep -q INTERP ||
 		fail "static: is not static"
 fi
 if command -v g++ >/dev/null && [ ${#flags[@]} = 0 ]; then

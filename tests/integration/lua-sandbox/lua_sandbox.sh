@@ -47,15 +47,18 @@ expect "100 of 100 clones" "$work/clones"
 expect "snapshot unchanged" "$work/clones"
 image=$(figure "one image" "$work/clones")
 all=$(figure "all clones" "$work/clones")
-[ -n "${MSN_SANITIZED:-}" ] || [ "$all" -lt $((image * 3)) ] ||
+[ "$all" -lt $((image * 3)) ] ||
 	fail "100 clones use $all MiB, an image is $image MiB"
 
 # Another build has its functions elsewhere: told apart by the build-id.
-objcopy -O binary --only-section=.note.gnu.build-id --set-section-flags \
-	.note.gnu.build-id=alloc "$program" "$work/note"
-printf '\x5a' | dd of="$work/note" bs=1 seek=20 conv=notrunc status=none
-objcopy --update-section .note.gnu.build-id="$work/note" "$program" \
-	"$work/other"
+id=$(readelf -n "$program" | sed -n 's/.*Build ID: //p')
+python3 - "$program" "$work/other" "$id" <<'EOF'
+import sys
+data, id = open(sys.argv[1], "rb").read(), bytes.fromhex(sys.argv[3])
+assert data.count(id) == 1
+open(sys.argv[2], "wb").write(data.replace(id, bytes(reversed(id))))
+EOF
+chmod +x "$work/other"
 if "$work/other" resume "$store" first "$scripts/resume.lua" 2>"$work/err"; then
 	fail "another build was not refused"
 fi

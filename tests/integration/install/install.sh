@@ -55,6 +55,16 @@ else
 	echo "cxx: not tried (no g++, or sanitizers)"
 fi
 
+# The program in README.md does what it says there.
+sed -n '/^```c$/,/^```$/p' "$here/../../../README.md" | sed '1d;$d' \
+	>"$work/words.c"
+"$cc" "${warn[@]}" "${flags[@]}" "$work/words.c" -o "$work/words" \
+	"${dynamic[@]}" || fail "README.md: does not compile"
+said=$(cd "$work" && export LD_LIBRARY_PATH=$libdir &&
+	./words "said in the first life" && ./words)
+[ "$said" = "said in the first life" ] || fail "README.md: it said \"$said\""
+echo "README.md: compiled, ran"
+
 # find_package() finds the same.
 mkdir "$work/project"
 cat >"$work/project/CMakeLists.txt" <<EOF

@@ -24,7 +24,7 @@
 struct msn_capture_blobs {
 	struct msn_save_blob *list; /* names and bytes are ours */
 	size_t count, cap;
-	char attr_text[4][4096]; /* exe, cmdline, comm, pid: clean text */
+	char attr_text[4][4000]; /* exe, cmdline, comm, pid: clean text */
 	char kernel[128];
 	struct msn_save_text attrs[8];
 	size_t attr_count;

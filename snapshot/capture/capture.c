@@ -108,17 +108,16 @@ static int stop_and_save(struct capture *c, struct msn_uid *out,
 			 struct msn_manifest_stats *pages,
 			 struct msn_failure *why)
 {
+	struct msn_failure said = { 0 };
 	int rc;
 
 	rc = msn_target_stop(&c->target, why);
 	if (rc)
 		return msn_pass(rc);
-	rc = msn_describe(&c->target, c->mm, &c->object_bytes, why);
-	if (rc)
-		return msn_pass(rc);
+	rc = msn_describe(&c->target, c->mm, &c->object_bytes, &said);
 	/* A dead process has no private pages: that is no answer. */
-	if (!msn_tracee_stopped(c->target.tracee))
-		return save_failed(c, -ESRCH, NULL, why);
+	if (rc || !msn_tracee_stopped(c->target.tracee))
+		return save_failed(c, rc, &said, why);
 	rc = msn_capture_blobs_make(&c->blobs, &c->target);
 	if (rc)
 		return failed(c, rc, why);

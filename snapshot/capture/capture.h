@@ -40,10 +40,59 @@ struct msn_capture_stats {
 	uint64_t read_bytes; /* copied out of the process */
 };
 
+/*
+ * Captures process @opts->pid.  On failure the process runs on and the store is
+ * as it was; @why names the process, or the mapping that is to blame:
+ * NOT_FOUND, DENIED, PRECONDITION (what cannot be captured), ABORTED (the
+ * process ended), and what msn_save() says.
+ */
 MSN_MUST_CHECK int msn_capture(struct msn_store *store,
 			       const struct msn_capture_opts *opts,
 			       struct msn_uid *out,
 			       struct msn_capture_stats *stats,
 			       struct msn_failure *why);
+
+/* ---- Comparing a snapshot with a live process ---------------------------- */
+
+enum msn_difference_kind {
+	MSN_DIFFERENCE_BYTES = 1, /* pages that hold other bytes now */
+	MSN_DIFFERENCE_MAPPING,	  /* mapped otherwise now: @what says how */
+	MSN_DIFFERENCE_ADDED,	  /* mapped now, not in the snapshot */
+	MSN_DIFFERENCE_REMOVED,	  /* in the snapshot, not mapped any more */
+};
+
+/* A run of addresses at which process and snapshot differ in one way. */
+struct msn_difference {
+	enum msn_difference_kind kind;
+	struct msn_addr_range addr;
+	const char *name; /* of the mapping; borrowed, never NULL */
+	const char *what; /* MAPPING: "rights", "file", ...; else "" */
+};
+
+/* Told of each difference in order.  Non-zero ends the comparison with it. */
+typedef int (*msn_difference_fn)(void *ctx, const struct msn_difference *d);
+
+struct msn_compare_opts {
+	struct msn_uid uid;
+	pid_t pid;
+	msn_difference_fn difference; /* or NULL: they are only counted */
+	void *difference_ctx;
+};
+
+struct msn_compare_stats {
+	uint64_t compared_pages;
+	uint64_t different_pages;
+	uint64_t different_mappings; /* differences of the other kinds */
+	uint64_t pause_ns;
+};
+
+/*
+ * Stops the process and compares mappings and every page that either side has
+ * of its own with snapshot @opts->uid.  0 also when they differ: *@stats says.
+ */
+MSN_MUST_CHECK int msn_capture_compare(struct msn_store *store,
+				       const struct msn_compare_opts *opts,
+				       struct msn_compare_stats *stats,
+				       struct msn_failure *why);
 
 #endif /* MSN_CAPTURE_CAPTURE_H */

@@ -224,10 +224,10 @@ static int open_file(struct cloner *c, const struct msn_manifest_mapping *v,
 static int clone_file(struct cloner *c, size_t index)
 {
 	const struct msn_manifest_mapping *v = &c->m->mappings[index];
-	struct msn_hostfile *hf;
+	struct msn_hostfile *hf = NULL;
 	struct msn_mmap_opts o;
 	uint64_t addr;
-	size_t count;
+	size_t count = 0;
 	int rc = open_file(c, v, &hf);
 
 	if (rc && c->opts->files == MSN_FILE_POLICY_SKIP &&

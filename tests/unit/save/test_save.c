@@ -1,0 +1,606 @@
+/*
+ * Save and restore: what goes in comes out, and nothing is stored twice.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/alloc.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/rand.h"
+#include "hostfile/hostfile.h"
+#include "restore/restore.h"
+#include "save/save.h"
+#include "support/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAGE MSN_PAGE_SIZE
+#define BASE UINT64_C(0x130000000000)
+#define REGION_PAGES 8192
+#define AT(page) (BASE + (page)*PAGE)
+#define RW (MSN_ACCESS_READ | MSN_ACCESS_WRITE)
+
+static const struct msn_mm_io plain = { 0 };
+
+struct fixture {
+	char path[64];
+	struct msn_store *store;
+	struct msn_memfile *mf;
+	struct msn_mm *mm;
+	struct msn_failure why;
+};
+
+static struct msn_mm *new_space(struct fixture *f, bool local)
+{
+	struct msn_addr_range region = { AT(0), AT(REGION_PAGES) };
+	struct msn_address_space *as;
+	struct msn_mm *mm;
+
+	if (local)
+		CHECK(msn_platform_local_new(&as, region) == 0);
+	else
+		CHECK(msn_platform_none_new(&as) == 0);
+	CHECK(msn_mm_new(&mm, &(struct msn_mm_opts){ .memfile = f->mf,
+						     .as = as }) == 0);
+	return mm;
+}
+
+static void setup(struct fixture *f, bool local)
+{
+	*f = (struct fixture){ 0 };
+	strcpy(f->path, "/tmp/memsnap-test-XXXXXX");
+	CHECK(mkdtemp(f->path));
+	CHECK(msn_store_open(&f->store,
+			     &(struct msn_store_opts){ .path = f->path,
+						       .create = true },
+			     &f->why) == 0);
+	CHECK(msn_memfile_new(&f->mf, &(struct msn_memfile_opts){ 0 }) == 0);
+	f->mm = new_space(f, local);
+}
+
+static void teardown(struct fixture *f)
+{
+	char command[128];
+
+	msn_mm_free(f->mm);
+	EXPECT(msn_memfile_used(f->mf) == 0);
+	msn_memfile_free(f->mf);
+	msn_store_close(f->store);
+	snprintf(command, sizeof(command), "rm -rf %s", f->path);
+	CHECK(system(command) == 0);
+}
+
+#define FOR_BOTH(f, local)                                                     \
+	for (int local = 0; local < 2; local++)                                \
+		for (struct fixture f, *once = (setup(&f, local), &f); once;   \
+		     teardown(&f), once = NULL)
+
+static void map(struct msn_mm *mm, uint64_t page, uint64_t pages)
+{
+	struct msn_mmap_opts o = { .length = pages * PAGE,
+				   .addr = AT(page),
+				   .fixed = true,
+				   .unmap = true,
+				   .perms = RW,
+				   .max_perms = MSN_ACCESS_ANY,
+				   .private = true };
+	uint64_t addr;
+
+	CHECK(msn_mm_mmap(mm, &o, &addr) == 0);
+}
+
+/* Fills a page with bytes of its own; @kind 0 is all zero. */
+static void fill(struct msn_mm *mm, uint64_t page, uint64_t kind)
+{
+	uint64_t bytes[MSN_PAGE_SIZE / 8], state = kind;
+	size_t done;
+
+	for (size_t i = 0; i < MSN_ARRAY_LEN(bytes); i++)
+		bytes[i] = kind ? msn_rand_next(&state) : 0;
+	CHECK(msn_mm_copy_out(mm, AT(page), bytes, sizeof(bytes), plain,
+			      &done) == 0);
+}
+
+static bool holds(struct msn_mm *mm, uint64_t page, uint64_t kind)
+{
+	uint64_t bytes[MSN_PAGE_SIZE / 8], state = kind;
+	size_t done;
+
+	if (msn_mm_copy_in(mm, AT(page), bytes, sizeof(bytes), plain, &done))
+		return false;
+	for (size_t i = 0; i < MSN_ARRAY_LEN(bytes); i++)
+		if (bytes[i] != (kind ? msn_rand_next(&state) : 0))
+			return false;
+	return true;
+}
+
+static struct msn_uid save(struct fixture *f, struct msn_mm *mm,
+			   const struct msn_save_opts *opts,
+			   struct msn_manifest_stats *stats)
+{
+	static const struct msn_save_opts defaults;
+	struct msn_uid uid;
+	int rc = msn_save(mm, f->store, opts ? opts : &defaults, &uid, stats,
+			  &f->why);
+
+	if (rc)
+		printf("%s\n", f->why.text);
+	CHECK(rc == 0);
+	return uid;
+}
+
+static struct msn_opened *open_it(struct fixture *f, struct msn_uid uid,
+				  bool eager)
+{
+	struct msn_open_opts opts = { .eager = eager };
+	struct msn_opened *o;
+	int rc = msn_open_snapshot(&o, f->store, uid, &opts, &f->why);
+
+	if (rc)
+		printf("%s\n", f->why.text);
+	CHECK(rc == 0);
+	return o;
+}
+
+static struct msn_mm *clone_it(struct fixture *f, struct msn_opened *o,
+			       bool local)
+{
+	struct msn_clone_opts opts = { 0 };
+	struct msn_mm *mm = new_space(f, local);
+	int rc = msn_clone(o, mm, &opts, &f->why);
+
+	if (rc)
+		printf("%s\n", f->why.text);
+	CHECK(rc == 0);
+	EXPECT(msn_mm_check(mm) == NULL);
+	return mm;
+}
+
+/* Gives the space up and restores it from @uid over the same platform. */
+static void go_through(struct fixture *f, struct msn_uid uid, bool local,
+		       bool eager)
+{
+	struct msn_opened *o = open_it(f, uid, eager);
+
+	f->mm = msn_mm_free(f->mm);
+	f->mm = clone_it(f, o, local);
+	msn_opened_free(o);
+}
+
+static void a_space_comes_back_as_it_was(void)
+{
+	FOR_BOTH(f, local)
+	{
+		map(f.mm, 10, 600);
+		map(f.mm, 1000, 4);
+		CHECK(msn_mm_mprotect(f.mm, AT(1001), PAGE, MSN_ACCESS_READ,
+				      false) == 0);
+		for (uint64_t i = 0; i < 600; i++)
+			fill(f.mm, 10 + i, i % 3 ? i : 0);
+		fill(f.mm, 1003, 77);
+		for (int eager = 0; eager < 2; eager++) {
+			msn_auto(msn_freep) char *before = NULL;
+			msn_auto(msn_freep) char *after = NULL;
+
+			CHECK(msn_mm_maps(f.mm, &before) == 0);
+			go_through(&f, save(&f, f.mm, NULL, NULL), local,
+				   eager);
+			CHECK(msn_mm_maps(f.mm, &after) == 0);
+			EXPECT(strcmp(before, after) == 0);
+			for (uint64_t i = 0; i < 600; i++)
+				EXPECT(holds(f.mm, 10 + i, i % 3 ? i : 0));
+			EXPECT(holds(f.mm, 1003, 77) && holds(f.mm, 1002, 0));
+			EXPECT(msn_mm_copy_out(f.mm, AT(1001), "x", 1, plain,
+					       &(size_t){ 0 }) == -EFAULT);
+		}
+	}
+}
+
+static void zero_pages_and_repeats_are_not_stored(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_manifest_stats stats;
+
+		map(f.mm, 0, 100);
+		for (uint64_t i = 0; i < 60; i++)
+			fill(f.mm, i, i < 20 ? 0 : 1 + i % 10);
+		save(&f, f.mm, NULL, &stats);
+		EXPECT(stats.mapped == 100);
+		EXPECT(stats.stored == 10);
+		EXPECT(stats.deduped == 30);
+		EXPECT(stats.zero == 20);
+		EXPECT(stats.private_pages == 40);
+	}
+}
+
+static void a_child_stores_only_what_changed(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_save_opts opts = { 0 };
+		struct msn_manifest_stats stats;
+		struct msn_uid first;
+
+		map(f.mm, 0, 300);
+		for (uint64_t i = 0; i < 300; i++)
+			fill(f.mm, i, 1000 + i);
+		first = save(&f, f.mm, NULL, &stats);
+		EXPECT(stats.stored == 300);
+		/* By comparing: the space did not come from a snapshot. */
+		fill(f.mm, 5, 42);
+		fill(f.mm, 6, 0);
+		fill(f.mm, 7, 1007);
+		opts.parent = &first;
+		go_through(&f, save(&f, f.mm, &opts, &stats), local, true);
+		EXPECT(stats.stored == 1 && stats.inherited == 298);
+		EXPECT(holds(f.mm, 5, 42) && holds(f.mm, 6, 0));
+		/* By lineage: the parent is where it came from. */
+		fill(f.mm, 9, 43);
+		go_through(&f, save(&f, f.mm, NULL, &stats), local, true);
+		EXPECT(stats.stored == 1 && stats.inherited == 298);
+		EXPECT(holds(f.mm, 9, 43) && holds(f.mm, 5, 42) &&
+		       holds(f.mm, 8, 1008) && holds(f.mm, 6, 0));
+	}
+}
+
+static void removing_the_parent_leaves_the_child_whole(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_uid first, second;
+
+		map(f.mm, 0, 100);
+		for (uint64_t i = 0; i < 100; i++)
+			fill(f.mm, i, 1 + i);
+		first = save(&f, f.mm, NULL, NULL);
+		go_through(&f, first, local, true);
+		fill(f.mm, 3, 999);
+		second = save(&f, f.mm, NULL, NULL);
+		CHECK(msn_store_remove(f.store, first, &f.why) == 0);
+		/* Something new may now take the room that is free. */
+		for (uint64_t i = 0; i < 100; i++)
+			fill(f.mm, i, 5000 + i);
+		save(&f, f.mm, &(struct msn_save_opts){ .no_parent = true },
+		     NULL);
+		go_through(&f, second, local, true);
+		for (uint64_t i = 0; i < 100; i++)
+			EXPECT(holds(f.mm, i, i == 3 ? 999 : 1 + i));
+	}
+}
+
+static void clones_do_not_see_each_other(void)
+{
+	struct fixture f;
+	struct msn_mm *clones[5];
+	struct msn_opened *o;
+
+	setup(&f, false);
+	map(f.mm, 0, 64);
+	for (uint64_t i = 0; i < 64; i++)
+		fill(f.mm, i, 1 + i);
+	o = open_it(&f, save(&f, f.mm, NULL, NULL), true);
+	for (uint64_t k = 0; k < 5; k++)
+		clones[k] = clone_it(&f, o, false);
+	for (uint64_t k = 0; k < 5; k++)
+		fill(clones[k], 10, 100 + k);
+	for (uint64_t k = 0; k < 5; k++) {
+		EXPECT(holds(clones[k], 10, 100 + k));
+		EXPECT(holds(clones[k], 11, 12));
+		msn_mm_free(clones[k]);
+	}
+	msn_opened_free(o);
+	teardown(&f);
+}
+
+static void blobs_come_back_byte_for_byte(void)
+{
+	FOR_BOTH(f, local)
+	{
+		msn_auto(msn_freep) uint8_t *big = msn_alloc(300001);
+		struct msn_save_blob blobs[] = { { "registers", "hello", 5 },
+						 { "empty", "", 0 },
+						 { "device", big, 300001 } };
+		struct msn_save_opts opts = { .blobs = blobs, .blob_count = 3 };
+		uint64_t state = 7;
+		const uint8_t *data;
+		struct msn_opened *o;
+		size_t len;
+
+		CHECK(big);
+		for (size_t i = 0; i < 300001; i++)
+			big[i] = (uint8_t)msn_rand_next(&state);
+		map(f.mm, 0, 1);
+		o = open_it(&f, save(&f, f.mm, &opts, NULL), true);
+		CHECK(msn_opened_blob(o, "registers", &data, &len) == 0);
+		EXPECT(len == 5 && memcmp(data, "hello", 5) == 0);
+		CHECK(msn_opened_blob(o, "empty", &data, &len) == 0);
+		EXPECT(len == 0);
+		CHECK(msn_opened_blob(o, "device", &data, &len) == 0);
+		EXPECT(len == 300001 && memcmp(data, big, len) == 0);
+		EXPECT(msn_opened_blob(o, "none", &data, &len) == -ENOENT);
+		msn_opened_free(o);
+	}
+}
+
+/* ---- Host files and shared objects --------------------------------------- */
+
+static struct msn_hostfile *make_file(char *path)
+{
+	struct msn_hostfile *hf;
+	char page[MSN_PAGE_SIZE];
+	int fd;
+
+	strcpy(path, "/tmp/memsnap-test-XXXXXX");
+	fd = mkstemp(path);
+	CHECK(fd >= 0);
+	for (int i = 0; i < 4; i++) {
+		memset(page, 'A' + i, PAGE);
+		CHECK(msn_pwrite_full(fd, page, PAGE, (uint64_t)i * PAGE) == 0);
+	}
+	close(fd);
+	CHECK(msn_hostfile_open(&hf, path, true) == 0);
+	return hf;
+}
+
+static void map_file(struct msn_mm *mm, struct msn_hostfile *hf, uint64_t page,
+		     bool private)
+{
+	struct msn_mmap_opts o = {
+		.length = 4 * PAGE,
+		.addr = AT(page),
+		.fixed = true,
+		.unmap = true,
+		.perms = RW,
+		.max_perms = MSN_ACCESS_ANY,
+		.private = private,
+		.mappable = msn_hostfile_mappable(hf),
+		.mapping_identity = msn_hostfile_identity(hf),
+	};
+	uint64_t addr;
+
+	CHECK(msn_mm_mmap(mm, &o, &addr) == 0);
+}
+
+static int first_byte(struct msn_mm *mm, uint64_t page)
+{
+	unsigned char c;
+	size_t done;
+
+	return msn_mm_copy_in(mm, AT(page), &c, 1, plain, &done) ? -1 : c;
+}
+
+static void a_private_file_mapping_keeps_its_own_pages_zero_ones_too(void)
+{
+	FOR_BOTH(f, local)
+	{
+		char path[64];
+		struct msn_hostfile *hf = make_file(path);
+
+		map_file(f.mm, hf, 10, true);
+		fill(f.mm, 11, 5);
+		fill(f.mm, 12, 0); /* hides the file's 'C' */
+		go_through(&f, save(&f, f.mm, NULL, NULL), local, true);
+		EXPECT(first_byte(f.mm, 10) == 'A');
+		EXPECT(holds(f.mm, 11, 5));
+		EXPECT(holds(f.mm, 12, 0));
+		EXPECT(first_byte(f.mm, 13) == 'D');
+		/* And once more, through a child that changed nothing. */
+		go_through(&f, save(&f, f.mm, NULL, NULL), local, true);
+		EXPECT(holds(f.mm, 11, 5) && holds(f.mm, 12, 0));
+		EXPECT(first_byte(f.mm, 13) == 'D');
+		unlink(path);
+		msn_identity_dec_ref(msn_hostfile_identity(hf));
+	}
+}
+
+static void a_changed_file_is_refused_by_name(void)
+{
+	FOR_BOTH(f, local)
+	{
+		char path[64];
+		struct msn_hostfile *hf = make_file(path);
+		struct msn_clone_opts opts = { 0 };
+		struct msn_opened *o;
+		struct msn_mm *mm;
+
+		map_file(f.mm, hf, 10, false);
+		o = open_it(&f, save(&f, f.mm, NULL, NULL), true);
+		CHECK(truncate(path, 100) == 0);
+		f.mm = msn_mm_free(f.mm);
+		mm = new_space(&f, local);
+		EXPECT(msn_clone(o, mm, &opts, &f.why) == -ESTALE);
+		EXPECT(f.why.kind == MSN_FAILURE_PRECONDITION);
+		EXPECT(strstr(f.why.text, path) != NULL);
+		f.why = (struct msn_failure){ 0 };
+		opts.files = MSN_FILE_POLICY_SKIP;
+		EXPECT(msn_clone(o, mm, &opts, &f.why) == 0);
+		EXPECT(msn_mm_mapped_bytes(mm) == 0);
+		msn_mm_free(mm);
+		msn_opened_free(o);
+		unlink(path);
+		msn_identity_dec_ref(msn_hostfile_identity(hf));
+	}
+}
+
+static void a_file_without_a_path_cannot_be_saved(void)
+{
+	FOR_BOTH(f, local)
+	{
+		char path[64];
+		struct msn_hostfile *hf = make_file(path);
+		struct msn_save_opts opts = { 0 };
+		struct msn_snapshot_info *list;
+		struct msn_uid uid;
+		size_t count;
+
+		map_file(f.mm, hf, 10, true);
+		unlink(path);
+		EXPECT(msn_save(f.mm, f.store, &opts, &uid, NULL, &f.why) ==
+		       -EOPNOTSUPP);
+		EXPECT(f.why.kind == MSN_FAILURE_PRECONDITION);
+		EXPECT(strstr(f.why.text, path) != NULL);
+		CHECK(msn_store_list(f.store, &list, &count, &f.why) == 0);
+		EXPECT(count == 0);
+		free(list);
+		msn_identity_dec_ref(msn_hostfile_identity(hf));
+	}
+}
+
+static void shared_memory_is_saved_once_and_stays_shared(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_mmap_opts o = { .length = 8 * PAGE,
+					   .addr = AT(10),
+					   .fixed = true,
+					   .unmap = true,
+					   .perms = RW,
+					   .max_perms = MSN_ACCESS_ANY };
+		struct msn_manifest_stats stats;
+		uint64_t addr;
+
+		CHECK(msn_shared_new(f.mf, 8 * PAGE, NULL, 0, &o.mappable,
+				     &o.mapping_identity) == 0);
+		CHECK(msn_mm_mmap(f.mm, &o, &addr) == 0);
+		o.addr = AT(20);
+		CHECK(msn_mm_mmap(f.mm, &o, &addr) == 0);
+		msn_identity_dec_ref(o.mapping_identity);
+		fill(f.mm, 13, 9);
+		go_through(&f, save(&f, f.mm, NULL, &stats), local, true);
+		EXPECT(stats.stored == 1);
+		EXPECT(holds(f.mm, 13, 9) && holds(f.mm, 23, 9));
+		fill(f.mm, 24, 10);
+		EXPECT(holds(f.mm, 14, 10));
+		save(&f, f.mm, NULL, &stats);
+		EXPECT(stats.stored == 1 && stats.inherited == 1);
+	}
+}
+
+/* ---- Names, cancelling, failures ----------------------------------------- */
+
+static void bad_names_are_refused(void)
+{
+	static const char *const bad[] = { "Upper", "-x", "a b", "a/b",
+					   "0123456789abcdef0123456789abcdef" };
+	char long_name[80];
+
+	memset(long_name, 'a', sizeof(long_name));
+	long_name[64] = '\0';
+	EXPECT(!msn_snapshot_name_ok(long_name));
+	long_name[63] = '\0';
+	EXPECT(msn_snapshot_name_ok(long_name));
+	EXPECT(msn_snapshot_name_ok("base-1.0_x"));
+	for (size_t i = 0; i < MSN_ARRAY_LEN(bad); i++)
+		EXPECT(!msn_snapshot_name_ok(bad[i]));
+}
+
+static int stop(void *ctx, uint64_t done, uint64_t total)
+{
+	(void)ctx;
+	(void)total;
+	return done > 0;
+}
+
+static void a_cancelled_save_leaves_nothing(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_save_opts opts = { .progress = stop };
+		struct msn_snapshot_info *list;
+		struct msn_uid uid;
+		size_t count;
+
+		map(f.mm, 0, 10);
+		fill(f.mm, 3, 3);
+		EXPECT(msn_save(f.mm, f.store, &opts, &uid, NULL, &f.why) ==
+		       -ECANCELED);
+		EXPECT(f.why.kind == MSN_FAILURE_CANCELLED);
+		CHECK(msn_store_list(f.store, &list, &count, &f.why) == 0);
+		EXPECT(count == 0);
+		free(list);
+	}
+}
+
+static void *walk_prepare(void)
+{
+	struct fixture *f = msn_alloc(sizeof(*f));
+
+	CHECK(f);
+	setup(f, true);
+	map(f->mm, 0, 70);
+	for (uint64_t i = 0; i < 70; i++)
+		fill(f->mm, i, 1 + i % 60);
+	save(f, f->mm, &(struct msn_save_opts){ .name = "before" }, NULL);
+	fill(f->mm, 1, 600);
+	return f;
+}
+
+static int walk_body(void *state)
+{
+	struct fixture *f = state;
+	struct msn_save_blob blob = { "b", "bytes", 5 };
+	struct msn_save_opts opts = { .name = "after",
+				      .blobs = &blob,
+				      .blob_count = 1 };
+	struct msn_failure why = { 0 };
+	struct msn_uid parent, uid;
+	int rc = msn_store_find(f->store, "before", &parent, &why);
+
+	opts.parent = &parent;
+	if (rc == 0)
+		rc = msn_save(f->mm, f->store, &opts, &uid, NULL, &why);
+	EXPECT(rc == 0 || why.kind != MSN_FAILURE_NONE);
+	return rc;
+}
+
+static void walk_verify(void *state, int rc, const char *name)
+{
+	struct fixture *f = state;
+	struct msn_snapshot_info *list;
+	struct msn_uid uid;
+	size_t count;
+
+	EXPECT(rc == 0 || name);
+	CHECK(msn_store_list(f->store, &list, &count, &f->why) == 0);
+	EXPECT(count == (rc ? 1 : 2));
+	free(list);
+	CHECK(msn_store_find(f->store, rc ? "before" : "after", &uid,
+			     &f->why) == 0);
+	go_through(f, uid, true, true);
+	EXPECT(holds(f->mm, 1, rc ? 2 : 600) && holds(f->mm, 69, 10));
+	teardown(f);
+	free(f);
+}
+
+static void every_failure_leaves_the_store_whole(void)
+{
+	EXPECT(check_every_fault(walk_prepare, walk_body, walk_verify) > 20);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(a_space_comes_back_as_it_was),
+		CHECK_TEST(zero_pages_and_repeats_are_not_stored),
+		CHECK_TEST(a_child_stores_only_what_changed),
+		CHECK_TEST(removing_the_parent_leaves_the_child_whole),
+		CHECK_TEST(clones_do_not_see_each_other),
+		CHECK_TEST(blobs_come_back_byte_for_byte),
+		CHECK_TEST(
+			a_private_file_mapping_keeps_its_own_pages_zero_ones_too),
+		CHECK_TEST(a_changed_file_is_refused_by_name),
+		CHECK_TEST(a_file_without_a_path_cannot_be_saved),
+		CHECK_TEST(shared_memory_is_saved_once_and_stays_shared),
+		CHECK_TEST(bad_names_are_refused),
+		CHECK_TEST(a_cancelled_save_leaves_nothing),
+		CHECK_TEST(every_failure_leaves_the_store_whole),
+		{}
+	};
+
+	return check_main(argc, argv, "save", tests);
+}

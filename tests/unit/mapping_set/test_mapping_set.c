@@ -346,6 +346,18 @@ static void every_failure_leaves_the_set_usable(void)
 	       1);
 }
 
+/* MiB of address space that this process has. */
+static long address_space_mib(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	long pages = 0;
+
+	CHECK(f);
+	CHECK(fscanf(f, "%ld", &pages) == 1);
+	fclose(f);
+	return pages >> (20 - MSN_PAGE_SHIFT);
+}
+
 static void removing_every_other_page_needs_no_memory(void)
 {
 	enum { PAGES = 20000 };
@@ -368,14 +380,33 @@ static void removing_every_other_page_needs_no_memory(void)
 	fixture_free(f);
 }
 
+static void an_empty_set_holds_on_to_little(void)
+{
+	enum { PAGES = 1 << 20 };
+	struct fixture *f = fixture_new();
+	long before = address_space_mib();
+
+	CHECK(adds(f, &f->a, ADDR(0, PAGES), 0, false, "0-1048576 "));
+	EXPECT(address_space_mib() - before >= 40);
+	for (uint64_t i = 1; i < 20000; i += 2)
+		msn_mapping_set_remove(f->set, &f->a.base, ADDR(i, i + 1),
+				       PAGE(i), false, NULL, NULL);
+	msn_mapping_set_remove(f->set, &f->a.base, ADDR(0, PAGES), 0, false,
+			       NULL, NULL);
+	EXPECT(address_space_mib() - before < 20);
+	fixture_free(f);
+}
+
 static void huge_runs_are_cut_within_their_promise(void)
 {
 	/* 4 TiB: more pieces than a space may have mappings. */
 	uint64_t pages = UINT64_C(1) << 30;
 	struct fixture *f = fixture_new();
+	long before = address_space_mib();
 
 	CHECK(msn_mapping_set_add(f->set, &f->a.base, ADDR(0, pages), 0, false,
 				  NULL, NULL) == 0);
+	EXPECT(address_space_mib() - before < 100);
 	for (uint64_t i = 1; i < 1000; i++)
 		msn_mapping_set_remove(f->set, &f->a.base,
 				       ADDR(i << 20, (i << 20) + 1),
@@ -437,7 +468,7 @@ static void a_hundred_times_the_spaces_cost_twice_the_visits(void)
 	}
 }
 
-static void the_tenth_thousandth_page_costs_what_the_first_did(void)
+static void the_ten_thousandth_page_costs_what_the_first_did(void)
 {
 	enum { PAGES = 10000 };
 	struct fixture *f = fixture_new();
@@ -477,9 +508,10 @@ int main(int argc, char **argv)
 		CHECK_TEST(places_are_shown_in_the_order_of_offsets),
 		CHECK_TEST(every_failure_leaves_the_set_usable),
 		CHECK_TEST(removing_every_other_page_needs_no_memory),
+		CHECK_TEST(an_empty_set_holds_on_to_little),
 		CHECK_TEST(huge_runs_are_cut_within_their_promise),
 		CHECK_TEST(a_hundred_times_the_spaces_cost_twice_the_visits),
-		CHECK_TEST(the_tenth_thousandth_page_costs_what_the_first_did),
+		CHECK_TEST(the_ten_thousandth_page_costs_what_the_first_did),
 		{}
 	};
 

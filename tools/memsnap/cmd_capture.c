@@ -5,10 +5,10 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/limits.h"
 #include "capture/capture.h"
 #include "cmd.h"
 #include "exit.h"
+#include "format/manifest.h"
 #include "output.h"
 #include "progress.h"
 #include "range/range.h"
@@ -67,17 +67,13 @@ static int labels_parse(struct msn_cli *cli, struct labels *l)
 
 static int check_name(struct msn_cli *cli, const char *name)
 {
-	static const char first[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-	static const char more[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
+	const char *wrong = name ? msn_snapshot_name_check(name) : NULL;
 
-	if (!name || (*name && strchr(first, *name) &&
-		      strlen(name) <= MSN_SNAPSHOT_NAME_MAX &&
-		      !name[strspn(name, more)]))
+	if (!wrong)
 		return 0;
 	return msn_failure_set(&cli->why, -EINVAL, MSN_FAILURE_INVALID,
-			       "'%s' is no name for a snapshot: up to %d of "
-			       "a-z 0-9 . _ -, a letter or digit first",
-			       name, MSN_SNAPSHOT_NAME_MAX);
+			       "'%.80s' cannot name a snapshot: %s", name,
+			       wrong);
 }
 
 static json_t *result_json(struct msn_uid uid, const struct msn_capture_opts *o,

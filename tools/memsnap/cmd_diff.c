@@ -36,20 +36,12 @@ static void colored(const struct diff_cmd *c, const char *color,
 		fputs(text, stdout);
 }
 
-/* A name with its control characters replaced, for a terminal's sake. */
-static void print_name(const char *name)
-{
-	for (; *name; name++)
-		putchar((unsigned char)*name < 0x20 || *name == 0x7f ? '?'
-								     : *name);
-}
-
 static void print_side(const struct msn_manifest_mapping *m)
 {
 	char rights[5];
 
 	printf(" %s ", msn_maps_rights(m, rights));
-	print_name(m->name[0] ? m->name : "(anonymous)");
+	msn_print_text(m->name[0] ? m->name : "(anonymous)");
 }
 
 static void mapping_text(const struct diff_cmd *c,

@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "against.h"
 #include "base/error.h"
+#include "capture/capture.h"
 #include "cmd.h"
 #include "exit.h"
 #include "output.h"
@@ -12,7 +12,6 @@
 #include "range/range.h"
 #include "refs.h"
 #include "verify/verify.h"
-#include "view.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -22,7 +21,7 @@ struct verify_cmd {
 	struct msn_cli *cli;
 	struct msn_progress progress;
 	json_t *damage; /* JSON: lists */
-	json_t *lines, *runs;
+	json_t *differences;
 	bool out_of_memory;
 };
 
@@ -77,75 +76,93 @@ static int on_damage(void *ctx, const struct msn_damage *d)
 	return 0;
 }
 
-static void on_line(void *ctx, char side, const char *text)
-{
-	struct verify_cmd *c = ctx;
-
-	if (c->cli->json)
-		append(c, c->lines,
-		       json_pack("{s:s, s:o}", "only_in",
-				 side == '-' ? "snapshot" : "process", "line",
-				 msn_json_text(text)));
-	else if (!c->cli->quiet)
-		printf("%c %s\n", side, text);
-}
-
-static void on_run(void *ctx, uint64_t start, uint64_t end)
-{
-	struct verify_cmd *c = ctx;
-
-	if (c->cli->json)
-		append(c, c->runs,
-		       json_pack("{s:o, s:o}", "start", msn_json_address(start),
-				 "end", msn_json_address(end)));
-	else if (!c->cli->quiet)
-		printf("* %" PRIx64 "-%" PRIx64 " %" PRIu64 " pages differ\n",
-		       start, end, (end - start) >> MSN_PAGE_SHIFT);
-}
-
 /* ---- Against a process ---------------------------------------------------*/
 
-static json_t *against_json(struct verify_cmd *c, pid_t pid,
-			    const struct msn_against *a)
+static const char *difference_name(enum msn_difference_kind kind)
 {
-	return json_pack("{s:i, s:b, s:O, s:O, s:o, s:o, s:o}", "pid", (int)pid,
-			 "equal", !a->lines_differ && !a->pages_differ,
-			 "mappings", c->lines, "runs", c->runs, "pages_differ",
-			 msn_json_count(a->pages_differ), "pages_compared",
-			 msn_json_count(a->pages_compared), "pages_unknown",
-			 msn_json_count(a->pages_unknown));
+	switch (kind) {
+	case MSN_DIFFERENCE_BYTES:
+		return "bytes";
+	case MSN_DIFFERENCE_MAPPING:
+		return "mapping";
+	case MSN_DIFFERENCE_ADDED:
+		return "added";
+	case MSN_DIFFERENCE_REMOVED:
+		return "removed";
+	}
+	return "unknown";
+}
+
+static void difference_text(const struct msn_difference *d)
+{
+	static const char signs[] = {
+		[MSN_DIFFERENCE_BYTES] = '*',
+		[MSN_DIFFERENCE_MAPPING] = '!',
+		[MSN_DIFFERENCE_ADDED] = '+',
+		[MSN_DIFFERENCE_REMOVED] = '-',
+	};
+
+	printf("%c %" PRIx64 "-%" PRIx64 " ", signs[d->kind], d->addr.start,
+	       d->addr.end);
+	if (d->kind == MSN_DIFFERENCE_BYTES)
+		printf("%" PRIu64 " pages differ, ",
+		       msn_addr_range_length(d->addr) >> MSN_PAGE_SHIFT);
+	if (d->kind == MSN_DIFFERENCE_MAPPING)
+		printf("other %s, ", d->what);
+	msn_print_text(d->name[0] ? d->name : "(anonymous)");
+	putchar('\n');
+}
+
+static int on_difference(void *ctx, const struct msn_difference *d)
+{
+	struct verify_cmd *c = ctx;
+
+	if (c->cli->json)
+		append(c, c->differences,
+		       json_pack("{s:s, s:o, s:o, s:o, s:s}", "kind",
+				 difference_name(d->kind), "start",
+				 msn_json_address(d->addr.start), "end",
+				 msn_json_address(d->addr.end), "name",
+				 msn_json_text(d->name), "what", d->what));
+	else if (!c->cli->quiet)
+		difference_text(d);
+	return msn_interrupt_check("comparing", &c->cli->why);
+}
+
+static json_t *against_json(struct verify_cmd *c, pid_t pid,
+			    const struct msn_compare_stats *a)
+{
+	return json_pack("{s:i, s:b, s:O, s:o, s:o, s:o, s:o}", "pid", (int)pid,
+			 "equal", !a->different_pages && !a->different_mappings,
+			 "differences", c->differences, "pages_differ",
+			 msn_json_count(a->different_pages), "mappings_differ",
+			 msn_json_count(a->different_mappings),
+			 "pages_compared", msn_json_count(a->compared_pages),
+			 "pause_ns", msn_json_count(a->pause_ns));
 }
 
 static int compare(struct verify_cmd *c, struct msn_store *store,
-		   struct msn_uid uid, pid_t pid, struct msn_against *a)
+		   struct msn_uid uid, pid_t pid, struct msn_compare_stats *a)
 {
-	msn_auto(msn_manifest_freep) struct msn_manifest *m = NULL;
-	struct msn_cli *cli = c->cli;
-	int rc;
-
-	rc = msn_store_load(store, uid, &m, &cli->why);
-	if (!rc)
-		rc = msn_against(store, m,
-				 &(struct msn_against_opts){
-					 .cli = cli,
-					 .pid = pid,
-					 .line = on_line,
-					 .run = on_run,
-					 .ctx = c,
-				 },
-				 a, &cli->why);
-	return msn_pass(rc);
+	return msn_pass(msn_capture_compare(store,
+					    &(struct msn_compare_opts){
+						    .uid = uid,
+						    .pid = pid,
+						    .difference = on_difference,
+						    .difference_ctx = c,
+					    },
+					    a, &c->cli->why));
 }
 
 static int say_differs(struct msn_cli *cli, pid_t pid,
-		       const struct msn_against *a)
+		       const struct msn_compare_stats *a)
 {
 	return msn_failure_set(&cli->why, -ESTALE, MSN_FAILURE_ABORTED,
 			       "process %d is not as snapshot %s has it: "
 			       "%" PRIu64 " pages and %" PRIu64
-			       " lines of its mappings differ",
-			       (int)pid, cli->argv[0], a->pages_differ,
-			       a->lines_differ);
+			       " mappings differ",
+			       (int)pid, cli->argv[0], a->different_pages,
+			       a->different_mappings);
 }
 
 /* ---- The verb ------------------------------------------------------------*/
@@ -183,7 +200,7 @@ static int verify(struct verify_cmd *c, struct msn_store *store, pid_t pid)
 	msn_auto(msn_json_decrefp) json_t *against = NULL;
 	struct msn_verify_summary sum = {};
 	struct msn_cli *cli = c->cli;
-	struct msn_against a = {};
+	struct msn_compare_stats a = {};
 	struct msn_uid uid;
 	int rc, print;
 
@@ -211,18 +228,19 @@ static int verify(struct verify_cmd *c, struct msn_store *store, pid_t pid)
 	print = print_result(c, uid, !sum.damaged_runs, &sum, against);
 	if (rc || print)
 		return rc ? msn_pass(rc) : msn_pass(print);
-	return a.lines_differ || a.pages_differ ? say_differs(cli, pid, &a) : 0;
+	return a.different_pages || a.different_mappings
+		       ? say_differs(cli, pid, &a)
+		       : 0;
 }
 
 static int run(struct msn_cli *cli)
 {
 	msn_auto(msn_store_closep) struct msn_store *store = NULL;
 	msn_auto(msn_json_decrefp) json_t *damage = json_array();
-	msn_auto(msn_json_decrefp) json_t *lines = json_array();
-	msn_auto(msn_json_decrefp) json_t *runs = json_array();
-	struct verify_cmd c = {
-		.cli = cli, .damage = damage, .lines = lines, .runs = runs
-	};
+	msn_auto(msn_json_decrefp) json_t *differences = json_array();
+	struct verify_cmd c = { .cli = cli,
+				.damage = damage,
+				.differences = differences };
 	const char *against = msn_given_text(cli, "against");
 	pid_t pid = 0;
 	int rc = 0;

@@ -8,7 +8,7 @@
 #include "aio/aio.h"
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "pagemap_scan.h"
+#include "range/range.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Newer than Debian 12's headers. */
+/* What follows is newer than Debian 12's headers. */
 #define UFFD_WP_ASYNC (UINT64_C(1) << 15)
 
 #define SMALL_FILE_MAX 16384
@@ -72,9 +72,34 @@ static void probe_uring(struct msn_feature *f)
 		    strerror(-rc));
 }
 
+/* Names and order as in the kernel's include/uapi/linux/fs.h. */
+struct scan_arg {
+	uint64_t size, flags, start, end, walk_end;
+	uint64_t vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask;
+	uint64_t return_mask;
+};
+
+#define SCAN_CALL _IOWR('f', 16, struct scan_arg)
+
+/* Scans one page of this program for nothing in particular. */
+static int try_pagemap_scan(void)
+{
+	msn_auto(msn_closep) int fd =
+		open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t page = msn_page_down((uint64_t)(uintptr_t)&fd);
+	struct scan_arg arg = {
+		.size = sizeof(arg),
+		.start = page,
+		.end = page + MSN_PAGE_SIZE,
+	};
+
+	return fd < 0 || ioctl(fd, SCAN_CALL, &arg) < 0 ? -errno : 0;
+}
+
 static void probe_pagemap(struct msn_feature *f)
 {
-	int rc = msn_pagemap_probe();
+	int rc = try_pagemap_scan();
 
 	set(f, "pagemap_scan", rc == 0, "%s",
 	    rc ? strerror(-rc) : "finds pages without reading them");

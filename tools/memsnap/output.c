@@ -71,6 +71,13 @@ const char *msn_text_uid(struct msn_uid uid, char *out)
 	return out;
 }
 
+void msn_print_text(const char *text)
+{
+	for (; *text; text++)
+		putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?'
+								     : *text);
+}
+
 /* ---- Tables --------------------------------------------------------------*/
 
 struct msn_table {

@@ -39,6 +39,9 @@ const char *msn_text_time(int64_t ns_since_epoch, char *out);
 /* The first MSN_UID_SHORT digits; "-" for none. */
 const char *msn_text_uid(struct msn_uid uid, char *out);
 
+/* Prints @text with its control characters replaced, for a terminal's sake. */
+void msn_print_text(const char *text);
+
 /* ---- Tables --------------------------------------------------------------*/
 
 struct msn_table;

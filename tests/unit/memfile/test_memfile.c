@@ -143,7 +143,7 @@ static void sole_ownership_is_told_page_by_page(void)
 	done_with(mf);
 }
 
-static void the_account_that_allocated_pays_until_the_last_reference(void)
+static void the_account_that_allocated_pays_to_the_end(void)
 {
 	struct msn_account_table *accounts;
 	struct msn_file_range r;
@@ -246,8 +246,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(what_is_reserved_costs_nothing_until_it_is_written),
 		CHECK_TEST(the_last_reference_gives_the_page_back_zeroed),
 		CHECK_TEST(sole_ownership_is_told_page_by_page),
-		CHECK_TEST(
-			the_account_that_allocated_pays_until_the_last_reference),
+		CHECK_TEST(the_account_that_allocated_pays_to_the_end),
 		CHECK_TEST(references_agree_with_a_plain_array),
 		CHECK_TEST(every_failure_leaves_the_file_whole),
 		{}

@@ -68,18 +68,20 @@ static inline void msn_rwlock_unlockp(struct msn_rwlock **l)
 
 #define MSN_SCOPE_NAME_(a, line) a##line
 #define MSN_SCOPE_NAME(a, line) MSN_SCOPE_NAME_(a, line)
+/* clang does not count the cleanup as a use. */
+#define MSN_SCOPE_UNUSED __attribute__((unused))
 
 /* Holds a mutex until the end of the scope. */
 #define msn_lock_scope(m)                                                      \
-	msn_auto(msn_mutex_unlockp) struct msn_mutex *MSN_SCOPE_NAME(          \
-		held_, __LINE__) = (msn_mutex_lock(m), (m))
+	msn_auto(msn_mutex_unlockp) MSN_SCOPE_UNUSED struct msn_mutex *        \
+	MSN_SCOPE_NAME(held_, __LINE__) = (msn_mutex_lock(m), (m))
 
 /* Hold one side of a reader-writer lock until the end of the scope. */
 #define msn_read_scope(l)                                                      \
-	msn_auto(msn_rwlock_unlockp) struct msn_rwlock *MSN_SCOPE_NAME(        \
-		held_, __LINE__) = (msn_rwlock_read(l), (l))
+	msn_auto(msn_rwlock_unlockp) MSN_SCOPE_UNUSED struct msn_rwlock *      \
+	MSN_SCOPE_NAME(held_, __LINE__) = (msn_rwlock_read(l), (l))
 #define msn_write_scope(l)                                                     \
-	msn_auto(msn_rwlock_unlockp) struct msn_rwlock *MSN_SCOPE_NAME(        \
-		held_, __LINE__) = (msn_rwlock_write(l), (l))
+	msn_auto(msn_rwlock_unlockp) MSN_SCOPE_UNUSED struct msn_rwlock *      \
+	MSN_SCOPE_NAME(held_, __LINE__) = (msn_rwlock_write(l), (l))
 
 #endif /* MSN_BASE_LOCK_H */

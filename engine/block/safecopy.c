@@ -10,10 +10,12 @@
  * copy is done once more up to the page that faulted, until one goes through.
  * Each turn is shorter, and a buffer with one hole takes two.
  *
- * The handlers are installed with SA_NODEFER and an empty mask, so the signal
- * mask is the same inside as outside and leaving by a jump has nothing to
- * restore; and with SA_ONSTACK, so that a thread that overflowed its stack
- * still reaches the handler that was there before this one.
+ * The handlers are installed with SA_NODEFER and an empty mask, so that a fault
+ * inside a handler that runs below this one can be recovered from too.  Before
+ * it jumps the handler puts the mask back that the copy ran with: somebody who
+ * wraps it (a sanitizer does) may have blocked more.  SA_ONSTACK, so that a
+ * thread that overflowed its stack still reaches the handler that was there
+ * before this one.
  */
 #include "block/safecopy.h"
 
@@ -26,6 +28,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <ucontext.h>
 
 enum attempt_kind { ATTEMPT_COPY, ATTEMPT_ZERO, ATTEMPT_SWAP };
 
@@ -131,12 +134,14 @@ static void pass_on(int which, siginfo_t *info, void *context)
 
 static void handle(int sig, siginfo_t *info, void *context)
 {
+	const ucontext_t *interrupted = context;
 	struct recovery *r = current;
 
 	if (is_ours(r, sig, info)) {
 		r->fault = info->si_code == SI_KERNEL
 				   ? 0
 				   : (uintptr_t)info->si_addr;
+		pthread_sigmask(SIG_SETMASK, &interrupted->uc_sigmask, NULL);
 		siglongjmp(r->env, sig == SIGBUS ? MSN_SAFECOPY_E_BUS
 						 : MSN_SAFECOPY_E_FAULT);
 	}

@@ -42,8 +42,9 @@ typedef void (*msn_mapping_set_range_fn)(void *ctx, struct msn_obj_range r);
 
 /*
  * Adds: @ms maps object offset @offset at ar.start, and so on.  Calls @fresh
- * (unless NULL) for each part that nobody mapped before.  0 or -ENOMEM with the
- * set as it was.
+ * (unless NULL) for each part that nobody mapped before, in order, past the
+ * last point where this can fail; @fresh must not use the set.  0 or -ENOMEM
+ * with the set as it was.
  */
 MSN_MUST_CHECK int
 msn_mapping_set_add(struct msn_mapping_set *set, struct msn_mapping_space *ms,
@@ -53,8 +54,9 @@ msn_mapping_set_add(struct msn_mapping_set *set, struct msn_mapping_space *ms,
 /*
  * Removes what msn_mapping_set_add() added for exactly these pages with the
  * same @writable.  Calls @gone (unless NULL) for each part that nobody maps any
- * more.  Pages that were not there are passed over.  Never fails: what a split
- * may need was set aside by add.
+ * more, in order; @gone must not use the set.  Pages that were not there are
+ * passed over.  Never fails: what a split may need was set aside by add, for as
+ * many mappings as one space can have (MSN_MAPPING_COUNT_MAX).
  */
 void msn_mapping_set_remove(struct msn_mapping_set *set,
 			    struct msn_mapping_space *ms,
@@ -87,6 +89,12 @@ bool msn_mapping_set_empty(const struct msn_mapping_set *set);
 /* Is any page of @r mapped by anybody? */
 bool msn_mapping_set_is_mapped(const struct msn_mapping_set *set,
 			       struct msn_obj_range r);
+
+/*
+ * Tree nodes looked at since the set was made: lets a test see what an
+ * operation costs without a clock.
+ */
+uint64_t msn_mapping_set_visits(const struct msn_mapping_set *set);
 
 /* Text of the first broken invariant, or NULL. */
 const char *msn_mapping_set_check(const struct msn_mapping_set *set);

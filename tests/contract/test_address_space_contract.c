@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 
 #define PAGE MSN_PAGE_SIZE
-#define BASE UINT64_C(0x100000000000)
+#define BASE UINT64_C(0x140000000000)
 #define REGION ((struct msn_addr_range){ BASE, BASE + 64 * PAGE })
 #define ADDRS(a, b)                                                            \
 	((struct msn_addr_range){ BASE + (a)*PAGE, BASE + (b)*PAGE })

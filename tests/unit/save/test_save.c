@@ -374,7 +374,7 @@ static int first_byte(struct msn_mm *mm, uint64_t page)
 	return msn_mm_copy_in(mm, AT(page), &c, 1, plain, &done) ? -1 : c;
 }
 
-static void a_private_file_mapping_keeps_its_own_pages_zero_ones_too(void)
+static void a_private_file_mapping_keeps_its_own_pages(void)
 {
 	FOR_BOTH(f, local)
 	{
@@ -591,8 +591,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(removing_the_parent_leaves_the_child_whole),
 		CHECK_TEST(clones_do_not_see_each_other),
 		CHECK_TEST(blobs_come_back_byte_for_byte),
-		CHECK_TEST(
-			a_private_file_mapping_keeps_its_own_pages_zero_ones_too),
+		CHECK_TEST(a_private_file_mapping_keeps_its_own_pages),
 		CHECK_TEST(a_changed_file_is_refused_by_name),
 		CHECK_TEST(a_file_without_a_path_cannot_be_saved),
 		CHECK_TEST(shared_memory_is_saved_once_and_stays_shared),

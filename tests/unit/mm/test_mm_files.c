@@ -1,0 +1,228 @@
+/*
+ * mm: mappings of host files and of shared memory, over both platforms.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/fd.h"
+#include "hostfile/hostfile.h"
+#include "unit/mm/fixture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- Host files ---------------------------------------------------------- */
+
+/* A file of two pages and a half: 'A' 'B' 'C'. */
+static struct msn_hostfile *make_file(char *path)
+{
+	struct msn_hostfile *hf;
+	char page[MSN_PAGE_SIZE];
+	int fd;
+
+	strcpy(path, "/tmp/memsnap-test-XXXXXX");
+	fd = mkstemp(path);
+	CHECK(fd >= 0);
+	for (int i = 0; i < 3; i++) {
+		memset(page, 'A' + i, PAGE);
+		CHECK(msn_pwrite_full(fd, page, i == 2 ? PAGE / 2 : PAGE,
+				      (uint64_t)i * PAGE) == 0);
+	}
+	close(fd);
+	CHECK(msn_hostfile_open(&hf, path, true) == 0);
+	return hf;
+}
+
+static void drop_file(struct msn_hostfile *hf, const char *path)
+{
+	unlink(path);
+	msn_identity_dec_ref(msn_hostfile_identity(hf));
+}
+
+static struct msn_mmap_opts of_file(struct msn_hostfile *hf, uint64_t page,
+				    uint64_t pages, bool private)
+{
+	struct msn_mmap_opts o = anon(page, pages);
+
+	o.mappable = msn_hostfile_mappable(hf);
+	o.mapping_identity = msn_hostfile_identity(hf);
+	o.private = private;
+	return o;
+}
+
+static int on_disk(const char *path, uint64_t offset)
+{
+	unsigned char c = 0;
+	FILE *file = fopen(path, "r");
+
+	CHECK(file && fseek(file, (long)offset, SEEK_SET) == 0);
+	CHECK(fread(&c, 1, 1, file) == 1);
+	fclose(file);
+	return c;
+}
+
+static void a_shared_file_mapping_writes_to_the_file(void)
+{
+	FOR_BOTH(f, local)
+	{
+		char path[64];
+		struct msn_hostfile *hf = make_file(path);
+
+		map(f.mm, of_file(hf, 10, 3, false));
+		EXPECT(get(f.mm, AT(11)) == 'B');
+		put(f.mm, AT(11), '!');
+		EXPECT(on_disk(path, PAGE) == '!');
+		EXPECT(get(f.mm, AT(13) - 1) == 0); /* tail reads zero */
+		drop_file(hf, path);
+	}
+}
+
+static void a_private_file_mapping_never_changes_the_file(void)
+{
+	FOR_BOTH(f, local)
+	{
+		char path[64];
+		struct msn_hostfile *hf = make_file(path);
+
+		map(f.mm, of_file(hf, 10, 3, true));
+		put(f.mm, AT(11) + 1, '!');
+		EXPECT(get(f.mm, AT(11)) == 'B'); /* the rest was copied */
+		EXPECT(get(f.mm, AT(11) + 1) == '!');
+		EXPECT(on_disk(path, PAGE + 1) == 'B');
+		drop_file(hf, path);
+	}
+}
+
+static void a_page_past_the_files_end_is_a_bus_error(void)
+{
+	struct fixture f = setup(false);
+	char path[64];
+	struct msn_hostfile *hf = make_file(path);
+
+	map(f.mm, of_file(hf, 10, 5, false));
+	EXPECT(msn_mm_handle_fault(f.mm, AT(12), MSN_ACCESS_READ) == 0);
+	EXPECT(msn_mm_handle_fault(f.mm, AT(13), MSN_ACCESS_READ) ==
+	       MSN_MM_E_BUS);
+	EXPECT(get(f.mm, AT(13)) == -EFAULT);
+	drop_file(hf, path);
+	teardown(&f);
+}
+
+static void truncation_takes_pages_away_private_ones_too(void)
+{
+	FOR_BOTH(f, local)
+	{
+		char path[64];
+		struct msn_hostfile *hf = make_file(path);
+
+		map(f.mm, of_file(hf, 10, 3, true));
+		map(f.mm, of_file(hf, 20, 3, false));
+		put(f.mm, AT(11), '!');
+		put(f.mm, AT(21), '?');
+		CHECK(msn_hostfile_truncate(hf, 100) == 0);
+		EXPECT(get(f.mm, AT(10) + 99) == 'A');
+		EXPECT(get(f.mm, AT(11)) == -EFAULT);
+		EXPECT(get(f.mm, AT(21)) == -EFAULT);
+		CHECK(msn_hostfile_truncate(hf, 2 * PAGE) == 0);
+		EXPECT(get(f.mm, AT(11)) == 0); /* new pages of the file */
+		drop_file(hf, path);
+	}
+}
+
+static void a_file_shortened_by_somebody_else_is_an_error(void)
+{
+	FOR_BOTH(f, local)
+	{
+		char path[64];
+		struct msn_hostfile *hf = make_file(path);
+
+		map(f.mm, of_file(hf, 10, 3, false));
+		EXPECT(get(f.mm, AT(12)) == 'C');
+		CHECK(truncate(path, 10) == 0);
+		EXPECT(get(f.mm, AT(12)) == -EFAULT);
+		EXPECT(get(f.mm, AT(10)) == 'A');
+		drop_file(hf, path);
+	}
+}
+
+static void a_file_that_cannot_be_mapped_is_copied(void)
+{
+	struct fixture f = setup(false);
+	char path[64];
+	struct msn_hostfile *hf = make_file(path), *buffered;
+	struct msn_hostfile_opts o = { .path = path, .buffered = true };
+
+	o.fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(msn_hostfile_new(&buffered, &o) == 0);
+	map(f.mm, of_file(buffered, 10, 3, true));
+	map(f.mm, of_file(buffered, 20, 3, false));
+	EXPECT(get(f.mm, AT(12)) == 'C');
+	put(f.mm, AT(11) + 1, '!'); /* copied on write all the same */
+	EXPECT(get(f.mm, AT(11)) == 'B' && get(f.mm, AT(11) + 1) == '!');
+	put(f.mm, AT(21), '?');
+	EXPECT(on_disk(path, PAGE) == '?');
+	msn_identity_dec_ref(msn_hostfile_identity(buffered));
+	drop_file(hf, path);
+	teardown(&f);
+}
+
+static void a_file_open_for_reading_cannot_be_mapped_for_writing(void)
+{
+	FOR_BOTH(f, local)
+	{
+		char path[64];
+		struct msn_hostfile *hf = make_file(path), *ro;
+		struct msn_mmap_opts o;
+		uint64_t addr;
+
+		CHECK(msn_hostfile_open(&ro, path, false) == 0);
+		o = of_file(ro, 10, 1, false);
+		EXPECT(msn_mm_mmap(f.mm, &o, &addr) == -EACCES);
+		EXPECT(msn_mm_mapped_bytes(f.mm) == 0);
+		map(f.mm, of_file(ro, 10, 1, true));
+		put(f.mm, AT(10), 'x');
+		EXPECT(get(f.mm, AT(10)) == 'x');
+		CHECK(msn_mm_munmap(f.mm, AT(10), PAGE) == 0);
+		msn_identity_dec_ref(msn_hostfile_identity(ro));
+		drop_file(hf, path);
+	}
+}
+
+/* ---- Shared memory ------------------------------------------------------- */
+
+static void two_mappings_of_one_object_show_the_same_bytes(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_mmap_opts o = anon(10, 2);
+
+		CHECK(msn_shared_new(f.mf, 2 * PAGE, NULL, 0, &o.mappable,
+				     &o.mapping_identity) == 0);
+		o.private = false;
+		map(f.mm, o);
+		o.addr = AT(20);
+		map(f.mm, o);
+		put(f.mm, AT(11) + 3, 'x');
+		EXPECT(get(f.mm, AT(21) + 3) == 'x');
+		msn_identity_dec_ref(o.mapping_identity);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(a_shared_file_mapping_writes_to_the_file),
+		CHECK_TEST(a_private_file_mapping_never_changes_the_file),
+		CHECK_TEST(a_page_past_the_files_end_is_a_bus_error),
+		CHECK_TEST(truncation_takes_pages_away_private_ones_too),
+		CHECK_TEST(a_file_shortened_by_somebody_else_is_an_error),
+		CHECK_TEST(a_file_that_cannot_be_mapped_is_copied),
+		CHECK_TEST(
+			a_file_open_for_reading_cannot_be_mapped_for_writing),
+		CHECK_TEST(two_mappings_of_one_object_show_the_same_bytes),
+		{}
+	};
+
+	return check_main(argc, argv, "mm files", tests);
+}

@@ -1,0 +1,240 @@
+/*
+ * Tables by libsmartcols, JSON by jansson.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "output.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libsmartcols.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+bool msn_color_on(const struct msn_cli *cli, FILE *stream)
+{
+	const char *term = getenv("TERM");
+	const char *no = getenv("NO_COLOR");
+
+	if (cli->color != MSN_WHEN_AUTO)
+		return cli->color == MSN_WHEN_ALWAYS;
+	if ((no && *no) || !term || strcmp(term, "dumb") == 0)
+		return false;
+	return isatty(fileno(stream));
+}
+
+const char *msn_text_size(const struct msn_cli *cli, uint64_t bytes, char *out)
+{
+	static const char *const units[] = { "B",   "KiB", "MiB", "GiB",
+					     "TiB", "PiB", "EiB" };
+	double value = (double)bytes;
+	size_t u = 0;
+
+	if (bytes < 1024 || msn_given_flag(cli, "bytes")) {
+		snprintf(out, MSN_VALUE_TEXT, "%" PRIu64 "%s", bytes,
+			 msn_given_flag(cli, "bytes") ? "" : " B");
+		return out;
+	}
+	/* 1023.95 would be printed as 1024.0 of the smaller unit. */
+	for (; value >= 1023.95 && u + 1 < MSN_ARRAY_LEN(units); u++)
+		value /= 1024;
+	snprintf(out, MSN_VALUE_TEXT, "%.1f %s", value, units[u]);
+	return out;
+}
+
+const char *msn_text_time(int64_t ns_since_epoch, char *out)
+{
+	int64_t whole = ns_since_epoch / 1000000000;
+	time_t at =
+		(time_t)(ns_since_epoch % 1000000000 < 0 ? whole - 1 : whole);
+	struct tm tm;
+
+	if (!gmtime_r(&at, &tm) ||
+	    !strftime(out, MSN_VALUE_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		snprintf(out, MSN_VALUE_TEXT, "-");
+	return out;
+}
+
+const char *msn_text_uid(struct msn_uid uid, char *out)
+{
+	if (msn_uid_is_none(uid)) {
+		snprintf(out, MSN_VALUE_TEXT, "-");
+		return out;
+	}
+	msn_uid_format(uid, out);
+	out[MSN_UID_SHORT] = '\0';
+	return out;
+}
+
+void msn_print_text(const char *text)
+{
+	for (; *text; text++)
+		putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?'
+								     : *text);
+}
+
+/* ---- Tables --------------------------------------------------------------*/
+
+struct msn_table {
+	struct libscols_table *raw;
+	size_t columns;
+};
+
+int msn_table_new(struct msn_table **out, const struct msn_cli *cli,
+		  const struct msn_column *columns, bool headings)
+{
+	msn_auto(msn_table_freep) struct msn_table *t = msn_alloc(sizeof(*t));
+
+	if (t)
+		t->raw = scols_new_table();
+	if (!t || !t->raw)
+		return msn_fail(-ENOMEM);
+	for (; columns->name; columns++) {
+		int flags = columns->right ? SCOLS_FL_RIGHT : 0;
+
+		if (!scols_table_new_column(t->raw, columns->name, 0, flags))
+			return msn_fail(-ENOMEM);
+		t->columns++;
+	}
+	scols_table_enable_noheadings(t->raw, !headings);
+	scols_table_enable_colors(t->raw, msn_color_on(cli, stdout));
+	/* Never cut to the width of a terminal: a value is whole or useless. */
+	scols_table_set_termforce(t->raw, SCOLS_TERMFORCE_NEVER);
+	*out = msn_steal(t);
+	return 0;
+}
+
+struct msn_table *msn_table_free(struct msn_table *t)
+{
+	if (!t)
+		return NULL;
+	scols_unref_table(t->raw);
+	free(t);
+	return NULL;
+}
+
+int msn_table_row(struct msn_table *t, const char *const *cells,
+		  enum msn_table_color color)
+{
+	static const char *const colors[] = {
+		[MSN_COLOR_GOOD] = "green",
+		[MSN_COLOR_BAD] = "red",
+		[MSN_COLOR_WARN] = "yellow",
+	};
+	struct libscols_line *line = scols_table_new_line(t->raw, NULL);
+
+	if (!line)
+		return msn_fail(-ENOMEM);
+	if (color != MSN_COLOR_NONE &&
+	    scols_line_set_color(line, colors[color]) != 0)
+		return msn_fail(-ENOMEM);
+	for (size_t i = 0; i < t->columns; i++)
+		if (scols_line_set_data(line, i, cells[i]) != 0)
+			return msn_fail(-ENOMEM);
+	return 0;
+}
+
+int msn_table_print(struct msn_table *t)
+{
+	if (scols_table_get_nlines(t->raw) == 0)
+		return 0;
+	return scols_print_table(t->raw) == 0 ? 0 : msn_fail(-ENOMEM);
+}
+
+/* ---- JSON ----------------------------------------------------------------*/
+
+/* Length of the UTF-8 sequence at @s, or 0 if it is none. */
+static size_t utf8_length(const unsigned char *s)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n = s[0] < 0x80		   ? 1
+		   : (s[0] & 0xe0) == 0xc0 ? 2
+		   : (s[0] & 0xf0) == 0xe0 ? 3
+		   : (s[0] & 0xf8) == 0xf0 ? 4
+					   : 0;
+	uint32_t value = n > 1 ? s[0] & (0x7fU >> n) : s[0];
+
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		value = value << 6 | (s[i] & 0x3f);
+	}
+	if (n < 2)
+		return n;
+	if (value < least[n] || value > 0x10ffff ||
+	    (value >= 0xd800 && value < 0xe000))
+		return 0;
+	return n;
+}
+
+json_t *msn_json_text(const char *text)
+{
+	msn_auto(msn_freep) char *clean = msn_alloc(strlen(text) * 3 + 1);
+	size_t at = 0;
+
+	if (!clean)
+		return NULL;
+	while (*text) {
+		size_t n = utf8_length((const unsigned char *)text);
+
+		memcpy(clean + at, n ? text : "\xef\xbf\xbd", n ? n : 3);
+		at += n ? n : 3;
+		text += n ? n : 1;
+	}
+	return json_string(clean);
+}
+
+json_t *msn_json_address(uint64_t addr)
+{
+	return json_sprintf("0x%" PRIx64, addr);
+}
+
+json_t *msn_json_uid(struct msn_uid uid)
+{
+	char text[MSN_UID_TEXT];
+
+	if (msn_uid_is_none(uid))
+		return json_null();
+	msn_uid_format(uid, text);
+	return json_string(text);
+}
+
+json_t *msn_json_count(uint64_t n)
+{
+	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+int msn_json_print(json_t *json, struct msn_failure *why)
+{
+	int rc = 0;
+
+	if (!json)
+		return msn_failure_errno(why, -ENOMEM, "cannot print");
+	/* What stdout says of it is asked by msn_output_end(). */
+	if (json_dumpf(json, stdout, JSON_INDENT(2)) != 0 && !ferror(stdout))
+		rc = msn_failure_errno(why, -ENOMEM, "cannot print");
+	json_decref(json);
+	if (!rc)
+		putchar('\n');
+	return rc;
+}
+
+int msn_output_end(struct msn_failure *why)
+{
+	int rc = 0;
+
+	errno = 0;
+	if (ferror(stdout) || fflush(stdout) != 0)
+		rc = errno ? -errno : -EIO;
+	/* Some file systems tell of a full disk only now. */
+	if (!rc && close(dup(STDOUT_FILENO)) != 0 && errno != EBADF)
+		rc = -errno;
+	if (!rc || rc == -EPIPE)
+		return msn_pass(rc);
+	return msn_failure_errno(why, rc, "cannot write to standard output");
+}

@@ -511,7 +511,7 @@ static int start_tracer(struct msn_tracee *t)
 	err = pthread_create(&t->tracer, NULL, trace, t);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	t->threaded = err == 0;
-	return msn_fail(-err);
+	return err ? msn_fail(-err) : 0;
 }
 
 static int stop_by_thread(struct msn_tracee *t, struct msn_failure *why)

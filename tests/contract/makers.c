@@ -267,7 +267,7 @@ static void make_process_object(struct made_mappable *out)
 				    process->pages.start) == 0);
 	msn_procobj_set_size(o, LEN);
 	out->obj = msn_procobj_mappable(o);
-	out->id = msn_procobj_identity(o);
+	out->id = msn_procobj_identity(o, 0);
 	out->owner = process;
 	out->free = process_object_free;
 }

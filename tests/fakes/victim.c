@@ -149,3 +149,13 @@ char victim_state(const struct victim *v)
 {
 	return msn_proc_thread_state(v->pid, v->pid);
 }
+
+int victim_sleeps(const struct victim *v)
+{
+	for (int i = 0; i < 1000; i++) {
+		if (victim_state(v) == 'S')
+			return 1;
+		usleep(1000);
+	}
+	return 0;
+}

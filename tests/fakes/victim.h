@@ -43,6 +43,9 @@ void victim_end(struct victim *v);
 /* Do all its threads count on within two seconds? */
 int victim_goes_on(const struct victim *v, unsigned threads);
 
+/* Is its main thread asleep within a second: neither stopped nor running? */
+int victim_sleeps(const struct victim *v);
+
 /* The state letter of the main thread. */
 char victim_state(const struct victim *v);
 

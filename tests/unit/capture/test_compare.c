@@ -112,13 +112,12 @@ static void tell(unsigned what)
 	while (scene.v.shared->signals == before)
 		usleep(1000);
 	/* and sleeps again, so that its stack stands still */
-	while (victim_state(&scene.v) != 'S')
-		usleep(1000);
+	CHECK(victim_sleeps(&scene.v));
 }
 
 /*
- * The stack changes with each signal that is handled: only differences in what
- * the test made are looked at.
+ * Handling a signal changes the stack, counters and more: only differences in
+ * what the test made are looked at.
  */
 struct found {
 	struct msn_difference list[64];
@@ -127,11 +126,18 @@ struct found {
 	struct msn_compare_stats stats;
 };
 
+static bool in(const struct msn_difference *d, uint64_t base, uint64_t pages)
+{
+	return d->addr.start >= base && d->addr.end <= base + pages * PAGE;
+}
+
 static int note(void *ctx, const struct msn_difference *d)
 {
 	struct found *f = ctx;
 
-	if (strcmp(d->name, "[stack]") == 0)
+	if (!in(d, scene.v.shared->memory, PAGES) &&
+	    !in(d, scene.v.shared->count[0], 4) &&
+	    !in(d, scene.v.shared->count[1], 4))
 		return 0;
 	CHECK(f->count < 64);
 	snprintf(f->what[f->count], sizeof(f->what[0]), "%s", d->what);
@@ -177,9 +183,11 @@ static void an_unchanged_process_is_equal(void)
 	begin();
 	f = compare();
 	EXPECT(f.count == 0);
-	EXPECT(f.stats.different_pages == 0 && f.stats.different_mappings == 0);
+	/* The kernel notes the processor in the thread's rseq area. */
+	EXPECT(f.stats.different_pages <= 1);
+	EXPECT(f.stats.different_mappings == 0);
 	EXPECT(f.stats.compared_pages >= 32 && f.stats.pause_ns > 0);
-	EXPECT(victim_state(&scene.v) == 'S');
+	EXPECT(victim_sleeps(&scene.v));
 	scene_end(&scene);
 }
 
@@ -322,7 +330,7 @@ static void the_callback_ends_it(void)
 	EXPECT(msn_capture_compare(scene.store, &opts, NULL, &scene.why) ==
 	       -ECANCELED);
 	EXPECT(calls == 1);
-	EXPECT(victim_state(&scene.v) == 'S');
+	EXPECT(victim_sleeps(&scene.v));
 	scene_end(&scene);
 }
 
@@ -361,14 +369,25 @@ static void compare_verify(void *state, int rc, const char *name)
 {
 	(void)state;
 	EXPECT(rc == 0 || (name && scene.why.kind != MSN_FAILURE_NONE));
-	EXPECT(victim_state(&scene.v) == 'S');
+	EXPECT(victim_sleeps(&scene.v));
 }
 
 static void every_failure_lets_the_process_go(void)
 {
 	begin();
-	EXPECT(check_every_fault(same_scene, compare_body, compare_verify) >
-	       100);
+	/* Every 11th: what fails in describing is walked whole elsewhere. */
+	for (unsigned nth = 1;; nth += 11) {
+		const char *fired;
+		int rc;
+
+		msn_fault_arm(nth);
+		rc = compare_body(same_scene());
+		fired = msn_fault_fired();
+		msn_fault_arm(0);
+		compare_verify(&scene, rc, fired);
+		if (!fired)
+			break;
+	}
 	scene_end(&scene);
 }
 

@@ -90,8 +90,8 @@ static int describe_identity(struct msn_saver *sv,
 	if (v->private)
 		return 0; /* anonymous, with a name: its pages are private */
 	out->kind = MSN_MAPPING_OBJECT;
-	return msn_pass(
-		find_object(sv, v, saved.file.size_bytes, &out->object));
+	rc = find_object(sv, v, saved.file.size_bytes, &out->object);
+	return rc ? refuse(sv, v, rc) : 0;
 }
 
 static int describe(void *ctx, const struct msn_mapping_view *v)

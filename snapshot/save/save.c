@@ -78,7 +78,7 @@ static int64_t now_ns(void)
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-/* Header fields of the manifest: everything but mappings and pages. */
+/* Header fields of the manifest that are known before the space is. */
 static int describe(struct msn_saver *sv)
 {
 	const struct msn_save_opts *o = sv->opts;
@@ -93,10 +93,18 @@ static int describe(struct msn_saver *sv)
 	for (size_t i = 0; rc == 0 && i < o->label_count; i++)
 		rc = msn_manifest_add_label(sv->m, o->labels[i].key,
 					    o->labels[i].value);
+	return rc ? msn_failure_errno(sv->why, rc, "labels") : 0;
+}
+
+static int add_attrs(struct msn_saver *sv)
+{
+	const struct msn_save_opts *o = sv->opts;
+	int rc = 0;
+
 	for (size_t i = 0; rc == 0 && i < o->attr_count; i++)
 		rc = msn_manifest_add_attr(sv->m, o->attrs[i].key,
 					   o->attrs[i].value);
-	return rc ? msn_failure_errno(sv->why, rc, "labels and attributes") : 0;
+	return rc ? msn_failure_errno(sv->why, rc, "attributes") : 0;
 }
 
 /*
@@ -246,6 +254,8 @@ int msn_saver_run(struct msn_saver *sv, struct msn_mm *mm, struct msn_uid *out,
 	sv->mm = mm;
 	sv->why = why;
 	rc = check_blobs(sv->opts, why);
+	if (rc == 0)
+		rc = add_attrs(sv);
 	if (rc == 0)
 		rc = save_space(sv);
 	if (rc)

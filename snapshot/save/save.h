@@ -85,7 +85,10 @@ MSN_MUST_CHECK int msn_saver_new(struct msn_saver **out,
 				 const struct msn_uid *origin,
 				 struct msn_failure *why);
 
-/* The second step, once.  Blobs may be added to the options until here. */
+/*
+ * The second step, once.  Blobs and attributes may be added to the options
+ * until here.
+ */
 MSN_MUST_CHECK int msn_saver_run(struct msn_saver *sv, struct msn_mm *mm,
 				 struct msn_uid *out,
 				 struct msn_manifest_stats *stats,

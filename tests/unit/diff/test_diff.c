@@ -94,7 +94,8 @@ static struct msn_uid make(struct test_store *s, const char *name,
 	struct maker k;
 
 	maker_begin(&k, s, name);
-	maker_map(&k, 16, 16 + strlen(picture), kind);
+	if (*picture)
+		maker_map(&k, 16, 16 + strlen(picture), kind);
 	for (uint64_t i = 0; picture[i]; i++) {
 		if (picture[i] == 'z')
 			maker_zeros(&k, &k.m->pages, 16 + i, 1);
@@ -299,6 +300,28 @@ static void what_is_beneath_changes_with_the_mapping(void)
 	EXPECT(diff(&s, uid[0], uid[1], t) == 0);
 	CHECK(t->count == 1);
 	EXPECT(t->run[0].start == ADDR(18) && t->run[0].end == ADDR(20));
+	free(t);
+	test_store_close(&s);
+}
+
+static void a_new_mapping_of_a_file_has_no_changed_pages(void)
+{
+	struct told *t = told_new();
+	struct msn_uid a, b;
+	struct test_store s;
+
+	test_store_open(&s);
+	a = make(&s, "a", "", MSN_MAPPING_ANON);
+	b = make(&s, "b", "....", MSN_MAPPING_FILE);
+	EXPECT(diff(&s, a, b, t) == 0);
+	EXPECT(t->mappings == 1 && t->count == 0);
+	b = make(&s, "c", ".0..", MSN_MAPPING_FILE);
+	EXPECT(diff(&s, a, b, t) == 0);
+	EXPECT(t->count == 0);
+	b = make(&s, "d", ".x..", MSN_MAPPING_FILE);
+	EXPECT(diff(&s, a, b, t) == 0);
+	CHECK(t->count == 1);
+	EXPECT(t->run[0].start == ADDR(17) && t->run[0].pages == 1);
 	free(t);
 	test_store_close(&s);
 }
@@ -552,6 +575,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(inherited_pages_are_not_read),
 		CHECK_TEST(pages_that_changed_places_differ),
 		CHECK_TEST(what_is_beneath_changes_with_the_mapping),
+		CHECK_TEST(a_new_mapping_of_a_file_has_no_changed_pages),
 		CHECK_TEST(progress_ends_at_its_total),
 		CHECK_TEST(
 			pages_of_a_mapping_that_is_gone_are_compared_with_zero),

@@ -1,6 +1,7 @@
 """Bytes that are not what was stored."""
+import json
 import os
-import unittest
+import subprocess
 
 from harness import Case, PAGE, main
 
@@ -43,7 +44,6 @@ class Damage(Case):
         self.others_are_whole()
 
     def test_damage_in_json(self):
-        import json
         self.flip(*self.find(self.page))
         code, out, err = self.run_raw("verify", "bad", "--json")
         got = json.loads(out)
@@ -99,26 +99,34 @@ class Damage(Case):
 
 
 class Newer(Case):
-    def test_a_store_of_a_newer_format(self):
-        self.capture(self.victim(), "one")
-        self.make_newer(self.store + "/memsnap-store")
-        self.fails(3, self.store, "ls")
-        self.fails(3, self.store, "verify", "one")
-        self.fails(3, self.store, "capture", self.victim().pid)
+    def make_newer(self, what):
+        subprocess.run([os.environ["MAKE_NEWER"], what, self.store],
+                       check=True)
 
-    def make_newer(self, path):
-        """Replaces the one version number in the file."""
-        with open(path, "r+b") as f:
-            text = f.read()
-            self.assertEqual(text.count(b"1"), 1, text)
-            f.seek(text.index(b"1"))
-            f.write(b"9")
+    def test_a_store_of_a_newer_format(self):
+        v = self.victim()
+        self.capture(v, "one")
+        self.make_newer("marker")
+        for args in (("ls",), ("info",), ("verify", "one"), ("show", "one"),
+                     ("rm", "-f", "one"), ("capture", v.pid)):
+            self.fails(3, self.store, *args)
+
+    def test_a_manifest_of_a_newer_format(self):
+        self.capture(self.victim(), "one")
+        self.make_newer("manifest")
+        for verb in ("show", "maps", "verify"):
+            self.fails(3, "version", verb, "newer")
+        self.assertEqual(self.names(), ["one", "newer"])
+        self.ok("verify", "one", "-q")
+        self.ok("rm", "-f", "newer")
+        self.still_good("one")
 
     def test_a_store_whose_mark_is_hurt(self):
         self.capture(self.victim(), "one")
-        with open(self.store + "/memsnap-store", "wb") as f:
-            f.write(b"\0garbage\xff" * 10)
-        self.fails(2, self.store, "ls")
+        with open(self.store + "/memsnap-store", "r+b") as f:
+            f.write(b"garbage")
+        self.fails(11, self.store, "ls")
+        self.fails(11, self.store, "info")
 
 
 if __name__ == "__main__":

@@ -27,8 +27,6 @@
 
 struct local {
 	struct msn_address_space base;
-	int mem_fd;	/* /proc/self/mem; set once */
-	int pagemap_fd; /* /proc/self/pagemap; set once */
 };
 
 static const struct msn_address_space_ops local_ops;
@@ -108,14 +106,19 @@ static int local_protect(struct msn_address_space *as, struct msn_addr_range ar,
  * Goes on where a copy was refused: the kernel's view of this process ignores
  * what the pages' own rights say.
  */
-static int copy_by_force(struct local *l, uint64_t addr, void *buf, size_t len,
-			 bool out, size_t *done)
+static int copy_by_force(uint64_t addr, void *buf, size_t len, bool out,
+			 size_t *done)
 {
+	msn_auto(msn_closep) int fd =
+		open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return msn_fail(-errno);
 	while (*done < len) {
 		char *at = (char *)buf + *done;
 		off_t pos = (off_t)(addr + *done);
-		ssize_t n = out ? pwrite(l->mem_fd, at, len - *done, pos)
-				: pread(l->mem_fd, at, len - *done, pos);
+		ssize_t n = out ? pwrite(fd, at, len - *done, pos)
+				: pread(fd, at, len - *done, pos);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -138,10 +141,11 @@ static int local_copy_in(struct msn_address_space *as, uint64_t addr, void *dst,
 {
 	int rc = msn_safecopy(dst, pointer(addr), len, done);
 
+	(void)as;
 	if (rc == 0)
 		*done = len;
 	if (rc == MSN_SAFECOPY_E_FAULT && ignore)
-		return copy_by_force(local_of(as), addr, dst, len, false, done);
+		return copy_by_force(addr, dst, len, false, done);
 	return outcome(rc);
 }
 
@@ -151,11 +155,12 @@ static int local_copy_out(struct msn_address_space *as, uint64_t addr,
 {
 	int rc = msn_safecopy(pointer(addr), src, len, done);
 
+	(void)as;
 	if (rc == 0)
 		*done = len;
 	if (rc == MSN_SAFECOPY_E_FAULT && ignore)
-		return copy_by_force(local_of(as), addr, (void *)(uintptr_t)src,
-				     len, true, done);
+		return copy_by_force(addr, (void *)(uintptr_t)src, len, true,
+				     done);
 	return outcome(rc);
 }
 
@@ -170,14 +175,14 @@ static int local_private_runs(struct msn_address_space *as,
 			      struct msn_addr_range ar, msn_addr_run_fn fn,
 			      void *ctx)
 {
-	return msn_pass(msn_proc_pages_private(local_of(as)->pagemap_fd, ar,
-					       MSN_PROC_PAGES_BEST, fn, ctx));
-}
+	msn_auto(msn_closep) int fd =
+		open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
-static void local_close(struct local *l)
-{
-	msn_close(l->mem_fd);
-	msn_close(l->pagemap_fd);
+	(void)as;
+	if (fd < 0)
+		return msn_fail(-errno);
+	return msn_pass(
+		msn_proc_pages_private(fd, ar, MSN_PROC_PAGES_BEST, fn, ctx));
 }
 
 static void local_free(struct msn_address_space *as)
@@ -185,7 +190,6 @@ static void local_free(struct msn_address_space *as)
 	struct local *l = local_of(as);
 
 	munmap(pointer(as->region.start), msn_addr_range_length(as->region));
-	local_close(l);
 	free(l);
 }
 
@@ -229,14 +233,9 @@ int msn_platform_local_new(struct msn_address_space **out,
 		return msn_fail(-ENOMEM);
 	l->base.ops = &local_ops;
 	l->base.region = region;
-	l->mem_fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
-	l->pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	rc = l->mem_fd < 0 || l->pagemap_fd < 0 ? msn_fail(-errno)
-						: reserve_region(region);
-	if (rc) {
-		local_close(l);
+	rc = reserve_region(region);
+	if (rc)
 		return msn_pass(rc);
-	}
 	*out = &msn_steal(l)->base;
 	return 0;
 }

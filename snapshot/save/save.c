@@ -38,7 +38,7 @@ bool msn_snapshot_name_ok(const char *name)
 	       msn_uid_parse_prefix(name, &uid) != MSN_UID_TEXT - 1;
 }
 
-static int check_opts(const struct msn_save_opts *o, struct msn_failure *why)
+static int check_name(const struct msn_save_opts *o, struct msn_failure *why)
 {
 	if (o->name && *o->name && !msn_snapshot_name_ok(o->name))
 		return msn_failure_set(why, -EINVAL, MSN_FAILURE_INVALID,
@@ -46,6 +46,11 @@ static int check_opts(const struct msn_save_opts *o, struct msn_failure *why)
 				       "%d of a-z 0-9 . _ -, not starting with "
 				       "a mark",
 				       o->name, MSN_SNAPSHOT_NAME_MAX);
+	return 0;
+}
+
+static int check_blobs(const struct msn_save_opts *o, struct msn_failure *why)
+{
 	if (o->blob_count > MSN_BLOB_COUNT_MAX)
 		return msn_failure_set(why, -E2BIG, MSN_FAILURE_INVALID,
 				       "more than %d blobs",
@@ -98,10 +103,9 @@ static int describe(struct msn_saver *sv)
  * The parent whose pages may be shared: the one asked for, or the snapshot that
  * the space came from if this store has it.
  */
-static int find_parent(struct msn_saver *sv)
+static int find_parent(struct msn_saver *sv, const struct msn_uid *origin)
 {
 	struct msn_failure unknown = { 0 };
-	struct msn_uid uid;
 	int rc;
 
 	if (sv->opts->no_parent)
@@ -110,10 +114,9 @@ static int find_parent(struct msn_saver *sv)
 		rc = msn_store_load(sv->store, *sv->opts->parent, &sv->parent,
 				    sv->why);
 	} else {
-		msn_mm_origin(sv->mm, uid.bytes);
-		if (msn_uid_is_none(uid))
+		if (!origin || msn_uid_is_none(*origin))
 			return 0;
-		rc = msn_store_load(sv->store, uid, &sv->parent, &unknown);
+		rc = msn_store_load(sv->store, *origin, &sv->parent, &unknown);
 		if (unknown.kind == MSN_FAILURE_NOT_FOUND)
 			return 0;
 		if (rc)
@@ -187,23 +190,64 @@ static int save_blobs(struct msn_saver *sv)
 	return 0;
 }
 
-static int save_everything(struct msn_saver *sv)
+/* Everything that needs no space. */
+static int begin(struct msn_saver *sv, const struct msn_uid *origin)
 {
-	int rc = describe(sv);
+	int rc = check_name(sv->opts, sv->why);
 
-	if (rc == 0)
-		rc = check_savable(sv);
-	if (rc == 0)
-		rc = find_parent(sv);
-	if (rc == 0 && msn_dedup_new(&sv->dedup))
+	if (rc == 0 && (msn_manifest_new(&sv->m) || msn_dedup_new(&sv->dedup)))
 		rc = msn_failure_errno(sv->why, -ENOMEM, "saving");
 	if (rc == 0)
+		rc = describe(sv);
+	if (rc == 0)
+		rc = find_parent(sv, origin);
+	if (rc == 0)
 		rc = msn_writer_begin(&sv->writer, sv->store, sv->m, sv->why);
+	return msn_pass(rc);
+}
+
+int msn_saver_new(struct msn_saver **out, struct msn_store *store,
+		  const struct msn_save_opts *opts,
+		  const struct msn_uid *origin, struct msn_failure *why)
+{
+	msn_auto(msn_saver_freep) struct msn_saver *sv = msn_alloc(sizeof(*sv));
+	int rc;
+
+	if (!sv)
+		return msn_failure_errno(why, -ENOMEM, "saving");
+	sv->store = store;
+	sv->opts = opts;
+	sv->why = why;
+	rc = begin(sv, origin);
+	if (rc)
+		return msn_pass(rc);
+	*out = msn_steal(sv);
+	return 0;
+}
+
+/* Everything that reads the space. */
+static int save_space(struct msn_saver *sv)
+{
+	int rc = check_savable(sv);
+
 	sv->total_bytes = msn_mm_placed_bytes(sv->mm);
 	if (rc == 0)
 		rc = msn_save_private(sv);
 	if (rc == 0)
 		rc = msn_save_objects(sv);
+	return msn_pass(rc);
+}
+
+int msn_saver_run(struct msn_saver *sv, struct msn_mm *mm, struct msn_uid *out,
+		  struct msn_manifest_stats *stats, struct msn_failure *why)
+{
+	int rc;
+
+	sv->mm = mm;
+	sv->why = why;
+	rc = check_blobs(sv->opts, why);
+	if (rc == 0)
+		rc = save_space(sv);
 	if (rc)
 		return msn_pass(rc);
 	/* From here on the space may change: it is no witness any more. */
@@ -211,33 +255,41 @@ static int save_everything(struct msn_saver *sv)
 	if (sv->opts->space_released)
 		sv->opts->space_released(sv->opts->released_ctx);
 	rc = save_blobs(sv);
-	return rc ? msn_pass(rc) : msn_writer_commit(sv->writer, sv->why);
+	if (rc == 0)
+		rc = msn_writer_commit(sv->writer, why);
+	if (rc)
+		return msn_pass(rc);
+	*out = sv->m->uid;
+	if (stats)
+		*stats = sv->m->stats;
+	return 0;
+}
+
+struct msn_saver *msn_saver_free(struct msn_saver *sv)
+{
+	if (!sv)
+		return NULL;
+	msn_writer_free(sv->writer);
+	msn_reader_free(sv->reader);
+	msn_dedup_free(sv->dedup);
+	msn_manifest_free(sv->parent);
+	msn_manifest_free(sv->m);
+	free(sv->objects);
+	free(sv);
+	return NULL;
 }
 
 int msn_save(struct msn_mm *mm, struct msn_store *store,
 	     const struct msn_save_opts *opts, struct msn_uid *out,
 	     struct msn_manifest_stats *stats, struct msn_failure *why)
 {
-	struct msn_saver sv = {
-		.mm = mm, .store = store, .opts = opts, .why = why
-	};
-	int rc = check_opts(opts, why);
+	msn_auto(msn_saver_freep) struct msn_saver *sv = NULL;
+	struct msn_uid origin;
+	int rc;
 
+	msn_mm_origin(mm, origin.bytes);
+	rc = msn_saver_new(&sv, store, opts, &origin, why);
 	if (rc)
 		return msn_pass(rc);
-	if (msn_manifest_new(&sv.m))
-		return msn_failure_errno(why, -ENOMEM, "saving");
-	rc = save_everything(&sv);
-	if (rc == 0) {
-		*out = sv.m->uid;
-		if (stats)
-			*stats = sv.m->stats;
-	}
-	msn_writer_free(sv.writer);
-	msn_reader_free(sv.reader);
-	msn_dedup_free(sv.dedup);
-	msn_manifest_free(sv.parent);
-	msn_manifest_free(sv.m);
-	free(sv.objects);
-	return msn_pass(rc);
+	return msn_pass(msn_saver_run(sv, mm, out, stats, why));
 }

@@ -70,6 +70,31 @@ MSN_MUST_CHECK int msn_save(struct msn_mm *mm, struct msn_store *store,
 			    struct msn_manifest_stats *stats,
 			    struct msn_failure *why);
 
+/*
+ * The same in two steps, for a space that stands still only as long as it must.
+ * The first step does what needs no space: it checks @opts, which must live as
+ * long as the saver, reads the parent and takes the store's writer's lock.
+ * Without opts->parent the parent is @origin, unless that is NULL or a snapshot
+ * that the store does not have.
+ */
+struct msn_saver;
+
+MSN_MUST_CHECK int msn_saver_new(struct msn_saver **out,
+				 struct msn_store *store,
+				 const struct msn_save_opts *opts,
+				 const struct msn_uid *origin,
+				 struct msn_failure *why);
+
+/* The second step, once.  Blobs may be added to the options until here. */
+MSN_MUST_CHECK int msn_saver_run(struct msn_saver *sv, struct msn_mm *mm,
+				 struct msn_uid *out,
+				 struct msn_manifest_stats *stats,
+				 struct msn_failure *why);
+
+/* NULL is allowed.  Returns NULL. */
+struct msn_saver *msn_saver_free(struct msn_saver *sv);
+MSN_DEFINE_AUTO(struct msn_saver, msn_saver_free)
+
 /* Is @name fit for a snapshot: [a-z0-9][a-z0-9._-]{0,62}, and no uid? */
 bool msn_snapshot_name_ok(const char *name);
 

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "capture/procobj.h"
 #include "hostfile/hostfile.h"
 #include "image/image.h"
 #include "memfile/memfile.h"
@@ -239,8 +240,41 @@ static void make_host_mappable(struct made_mappable *out)
 	out->free = host_mappable_free;
 }
 
+/* An object of another process: here, of this one. */
+static void process_object_free(struct made_mappable *m)
+{
+	struct made_file *process = m->owner;
+
+	msn_identity_dec_ref(m->id);
+	process->free(process);
+	free(process);
+}
+
+static void make_process_object(struct made_mappable *out)
+{
+	struct made_file *process = msn_alloc(sizeof(*process));
+	struct msn_procobj *o;
+
+	CHECK(process);
+	make_procfile(process);
+	CHECK(msn_procobj_new(&o, &(struct msn_procobj_opts){
+					  .as = MSN_SAVED_AS_CONTENT,
+					  .name = "/memfd:test (deleted)",
+					  .inode = 7,
+					  .memory = process->file,
+					  .fd = -1 }) == 0);
+	CHECK(msn_procobj_add_place(o, (struct msn_obj_range){ 0, LEN },
+				    process->pages.start) == 0);
+	msn_procobj_set_size(o, LEN);
+	out->obj = msn_procobj_mappable(o);
+	out->id = msn_procobj_identity(o);
+	out->owner = process;
+	out->free = process_object_free;
+}
+
 const struct mappable_maker mappable_makers[] = {
-	{ "shared anonymous memory", make_shared, MSN_SAVED_AS_CONTENT },
-	{ "host file", make_host_mappable, MSN_SAVED_AS_PATH },
+	{ "shared anonymous memory", make_shared, MSN_SAVED_AS_CONTENT, true },
+	{ "host file", make_host_mappable, MSN_SAVED_AS_PATH, true },
+	{ "process object", make_process_object, MSN_SAVED_AS_CONTENT, false },
 };
 const size_t mappable_maker_count = MSN_ARRAY_LEN(mappable_makers);

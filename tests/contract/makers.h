@@ -46,6 +46,7 @@ struct mappable_maker {
 	const char *name;
 	void (*make)(struct made_mappable *out);
 	enum msn_saved_as saved_as;
+	bool writable; /* its pages may be written through a mapping */
 };
 
 extern const struct mappable_maker mappable_makers[];

@@ -72,7 +72,7 @@ class Words(Case):
 
     def test_operands_may_begin_with_a_dash_behind_two(self):
         self.capture(self.victim(), "one")
-        self.fails(4, "--json", "show", "--", "--json")
+        self.fails(4, "-q", "show", "--", "-q")
 
 
 class Stores(Case):

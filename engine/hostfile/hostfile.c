@@ -225,7 +225,7 @@ static int hostfile_write_at(struct msn_file *file, uint64_t offset,
 			     const void *buf, size_t len, size_t *done)
 {
 	struct msn_hostfile *hf = of_file(file);
-	uint64_t size, last, n = len;
+	uint64_t size = 0, last, n = len;
 	int rc = file_size(hf, &size);
 
 	if (rc)

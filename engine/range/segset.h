@@ -197,6 +197,9 @@ bool msn_segset_is_free(const struct msn_segset *set, struct msn_seg_range r);
  */
 const char *msn_segset_check(const struct msn_segset *set);
 
+/* Nobody uses every function of a set that is defined in a .c file. */
+#define MSN_SEGSET_FN static inline __attribute__((unused))
+
 /*
  * Typed face: struct NAME with inline functions NAME_*() over the core.  RANGE
  * is one of the range structs, VALUE the value type.
@@ -205,72 +208,72 @@ const char *msn_segset_check(const struct msn_segset *set);
 	struct NAME {                                                          \
 		struct msn_segset core;                                        \
 	};                                                                     \
-	static inline struct msn_seg_range NAME##_raw(RANGE r)                 \
+	MSN_SEGSET_FN struct msn_seg_range NAME##_raw(RANGE r)                 \
 	{                                                                      \
 		return (struct msn_seg_range){ r.start, r.end };               \
 	}                                                                      \
-	static inline RANGE NAME##_range(struct msn_seg s)                     \
+	MSN_SEGSET_FN RANGE NAME##_range(struct msn_seg s)                     \
 	{                                                                      \
 		struct msn_seg_range r = msn_seg_range(s);                     \
 		return (RANGE){ r.start, r.end };                              \
 	}                                                                      \
-	static inline VALUE *NAME##_value(const struct NAME *set,              \
+	MSN_SEGSET_FN VALUE *NAME##_value(const struct NAME *set,              \
 					  struct msn_seg s)                    \
 	{                                                                      \
 		return msn_seg_value(&set->core, s);                           \
 	}                                                                      \
-	static inline void NAME##_init(struct NAME *set,                       \
+	MSN_SEGSET_FN void NAME##_init(struct NAME *set,                       \
 				       const struct msn_segset_ops *ops)       \
 	{                                                                      \
 		msn_segset_init(&set->core, ops);                              \
 	}                                                                      \
-	static inline void NAME##_deinit(struct NAME *set)                     \
+	MSN_SEGSET_FN void NAME##_deinit(struct NAME *set)                     \
 	{                                                                      \
 		msn_segset_deinit(&set->core);                                 \
 	}                                                                      \
-	static inline struct msn_seg NAME##_find(const struct NAME *set,       \
+	MSN_SEGSET_FN struct msn_seg NAME##_find(const struct NAME *set,       \
 						 uint64_t at)                  \
 	{                                                                      \
 		return msn_segset_find(&set->core, at);                        \
 	}                                                                      \
-	static inline struct msn_seg NAME##_lower(const struct NAME *set,      \
+	MSN_SEGSET_FN struct msn_seg NAME##_lower(const struct NAME *set,      \
 						  uint64_t at)                 \
 	{                                                                      \
 		return msn_segset_lower(&set->core, at);                       \
 	}                                                                      \
-	static inline struct msn_seg NAME##_first(const struct NAME *set)      \
+	MSN_SEGSET_FN struct msn_seg NAME##_first(const struct NAME *set)      \
 	{                                                                      \
 		return msn_segset_first(&set->core);                           \
 	}                                                                      \
-	MSN_MUST_CHECK static inline int NAME##_insert(                        \
+	MSN_MUST_CHECK MSN_SEGSET_FN int NAME##_insert(                        \
 		struct NAME *set, RANGE r, const VALUE *value,                 \
 		struct msn_seg *out)                                           \
 	{                                                                      \
 		return msn_segset_insert(&set->core, NAME##_raw(r), value,     \
 					 out);                                 \
 	}                                                                      \
-	MSN_MUST_CHECK static inline int NAME##_insert_unmerged(               \
+	MSN_MUST_CHECK MSN_SEGSET_FN int NAME##_insert_unmerged(               \
 		struct NAME *set, RANGE r, const VALUE *value,                 \
 		struct msn_seg *out)                                           \
 	{                                                                      \
 		return msn_segset_insert_unmerged(&set->core, NAME##_raw(r),   \
 						  value, out);                 \
 	}                                                                      \
-	static inline struct msn_seg NAME##_remove(struct NAME *set,           \
+	MSN_SEGSET_FN struct msn_seg NAME##_remove(struct NAME *set,           \
 						   struct msn_seg s)           \
 	{                                                                      \
 		return msn_segset_remove(&set->core, s);                       \
 	}                                                                      \
-	MSN_MUST_CHECK static inline int NAME##_isolate(                       \
+	MSN_MUST_CHECK MSN_SEGSET_FN int NAME##_isolate(                       \
 		struct NAME *set, RANGE r, struct msn_seg *out)                \
 	{                                                                      \
 		return msn_segset_isolate(&set->core, NAME##_raw(r), out);     \
 	}                                                                      \
-	static inline void NAME##_merge_range(struct NAME *set, RANGE r)       \
+	MSN_SEGSET_FN void NAME##_merge_range(struct NAME *set, RANGE r)       \
 	{                                                                      \
 		msn_segset_merge_range(&set->core, NAME##_raw(r));             \
 	}                                                                      \
-	static inline bool NAME##_is_free(const struct NAME *set, RANGE r)     \
+	MSN_SEGSET_FN bool NAME##_is_free(const struct NAME *set, RANGE r)     \
 	{                                                                      \
 		return msn_segset_is_free(&set->core, NAME##_raw(r));          \
 	}

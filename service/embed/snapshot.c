@@ -225,6 +225,25 @@ static int clone_region(const struct memsnap_image *image,
 			       span.end);
 }
 
+/* Clones; a page that could not be read is told as the reader told it. */
+static int clone_into(struct memsnap_image *image, uint32_t flags,
+		      struct msn_mm *mm, struct msn_failure *why)
+{
+	const struct msn_failure *page = msn_opened_failure(image->opened);
+	struct msn_clone_opts opts = { .files = MSN_FILE_POLICY_FAIL };
+	struct msn_failure own = { 0 };
+	int rc;
+
+	if (flags & MEMSNAP_CLONE_SKIP_FILES)
+		opts.files = MSN_FILE_POLICY_SKIP;
+	rc = msn_clone(image->opened, mm, &opts, &own);
+	if (rc == -EBADMSG && page->kind)
+		return msn_failure_set(why, rc, page->kind, "%s", page->text);
+	if (rc)
+		return msn_failure_set(why, rc, own.kind, "%s", own.text);
+	return 0;
+}
+
 static int clone_image(struct memsnap_image *image,
 		       const struct memsnap_clone_opts *given,
 		       struct memsnap_space **out, struct msn_failure *why)
@@ -247,14 +266,7 @@ static int clone_image(struct memsnap_image *image,
 	if (!rc)
 		rc = msn_embed_space_new(&space, region, why);
 	if (!rc)
-		rc = msn_clone(
-			image->opened, space->mm,
-			&(struct msn_clone_opts){
-				.files = opts.flags & MEMSNAP_CLONE_SKIP_FILES
-						 ? MSN_FILE_POLICY_SKIP
-						 : MSN_FILE_POLICY_FAIL,
-			},
-			why);
+		rc = clone_into(image, opts.flags, space->mm, why);
 	if (rc)
 		return msn_pass(rc);
 	space->generation = msn_uid_new();

@@ -40,7 +40,7 @@ struct side {
 
 struct look {
 	enum page_state state;
-	const struct msn_extent *extent; /* STORED */
+	const struct msn_extent *extent; /* NULL: no page of its own */
 	uint64_t until;			 /* the state holds below this page */
 };
 
@@ -392,7 +392,10 @@ static int walk_step(struct diff *d, uint64_t *page, uint64_t end)
 	for (int i = 0; i < 2; i++)
 		if (look[i].state == PAGE_STORED)
 			d->done_pages += until - start;
-	if (look[0].state == look[1].state && look[0].state != PAGE_STORED)
+	/* Neither has pages of its own: what is mapped there is told apart. */
+	if (!look[0].extent && !look[1].extent)
+		return 0;
+	if (look[0].state == PAGE_ZERO && look[1].state == PAGE_ZERO)
 		return 0;
 	if (same_place(d, look, start)) {
 		d->sum.same_place_pages += until - start;

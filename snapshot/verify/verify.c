@@ -54,6 +54,7 @@ struct verify {
 	uint64_t done_pages;
 
 	struct msn_manifest sound; /* m with the packs that can be opened */
+	struct msn_extent *users;  /* a run of each of them, and no more */
 	struct pack_state *packs;  /* m->pack_count of them */
 	struct msn_reader *reader; /* of sound */
 
@@ -72,6 +73,7 @@ static void verify_deinit(struct verify *v)
 			free(v->packs[i].reason);
 	free(v->packs);
 	free(v->sound.packs);
+	free(v->users);
 	msn_reader_free(v->reader);
 	free(v->buf);
 	free(v->batch);
@@ -115,16 +117,35 @@ static int pass_failure(struct msn_failure *why, int rc,
 	return msn_failure_set(why, rc, f->kind, "%s", f->text);
 }
 
+/*
+ * A reader opens the packs that some run stands in.  Which runs these are does
+ * not matter here: one for each pack will do, and they are never read.
+ */
+static void use_packs(struct verify *v, struct msn_manifest *m)
+{
+	for (size_t i = 0; i < m->pack_count; i++)
+		v->users[i] = (struct msn_extent){ .page = i,
+						   .count = 1,
+						   .pack = (uint32_t)i,
+						   .frame = 1,
+						   .at = 2 };
+	m->pages =
+		(struct msn_extents){ v->users, m->pack_count, m->pack_count };
+	m->object_count = 0;
+	m->blob_count = 0;
+}
+
 static int sort_pack(struct verify *v, struct msn_store *store, size_t i,
 		     struct msn_failure *why)
 {
 	msn_auto(msn_reader_freep) struct msn_reader *r = NULL;
-	struct msn_failure f = {};
 	struct msn_manifest one = v->sound;
+	struct msn_failure f = {};
 	int rc;
 
 	one.packs = &v->m->packs[i];
 	one.pack_count = 1;
+	use_packs(v, &one);
 	rc = msn_reader_new(&r, store, &one, &f);
 	if (!rc) {
 		v->packs[i].index = (uint32_t)v->sound.pack_count;
@@ -140,6 +161,24 @@ static int sort_pack(struct verify *v, struct msn_store *store, size_t i,
 	return 0;
 }
 
+static int open_sound_packs(struct verify *v, struct msn_store *store,
+			    struct msn_failure *why)
+{
+	int rc;
+
+	v->users = msn_alloc_array(v->m->pack_count, sizeof(*v->users));
+	if (!v->users)
+		return msn_failure_errno(why, -ENOMEM, "could not verify");
+	v->sound.pack_count = 0;
+	for (size_t i = 0; i < v->m->pack_count; i++) {
+		rc = sort_pack(v, store, i, why);
+		if (rc)
+			return msn_pass(rc);
+	}
+	use_packs(v, &v->sound);
+	return msn_pass(msn_reader_new(&v->reader, store, &v->sound, why));
+}
+
 static int open_reader(struct verify *v, struct msn_store *store,
 		       struct msn_failure *why)
 {
@@ -151,20 +190,7 @@ static int open_reader(struct verify *v, struct msn_store *store,
 		return 0;
 	if (!is_damage(rc, &f))
 		return pass_failure(why, rc, &f);
-	v->sound.pack_count = 0;
-	/*
-	 * Without their extents: a reader that looks at them would meet pack
-	 * indices beyond the shortened table.
-	 */
-	v->sound.pages = (struct msn_extents){};
-	v->sound.object_count = 0;
-	v->sound.blob_count = 0;
-	for (size_t i = 0; i < v->m->pack_count; i++) {
-		rc = sort_pack(v, store, i, why);
-		if (rc)
-			return msn_pass(rc);
-	}
-	return msn_pass(msn_reader_new(&v->reader, store, &v->sound, why));
+	return msn_pass(open_sound_packs(v, store, why));
 }
 
 /* Tells of the open run and closes it. */

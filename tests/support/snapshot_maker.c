@@ -177,15 +177,15 @@ void maker_zeros(struct maker *k, struct msn_extents *list, uint64_t page,
 					       .pack = MSN_EXTENT_ZERO }) == 0);
 }
 
-void maker_inherit(struct maker *k, const struct msn_manifest *from,
-		   uint64_t page)
+void maker_inherit(struct maker *k, uint64_t page,
+		   const struct msn_manifest *from, uint64_t there)
 {
-	const struct msn_extent *e = msn_extents_lower(&from->pages, page);
+	const struct msn_extent *e = msn_extents_lower(&from->pages, there);
 	struct msn_extent one;
 
-	CHECK(e && e->page <= page);
+	CHECK(e && e->page <= there);
 	one = *e;
-	one.at += (uint32_t)(page - e->page);
+	one.at += (uint32_t)(there - e->page);
 	one.page = page;
 	one.count = 1;
 	CHECK(msn_manifest_pack_index(k->m, from->packs[e->pack], &one.pack) ==

@@ -67,9 +67,12 @@ void maker_bytes(struct maker *k, struct msn_extents *list, uint64_t page,
 void maker_zeros(struct maker *k, struct msn_extents *list, uint64_t page,
 		 uint32_t count);
 
-/* Adds what another snapshot has at @page: the same place of the same pack. */
-void maker_inherit(struct maker *k, const struct msn_manifest *from,
-		   uint64_t page);
+/*
+ * Adds at @page what another snapshot has at @there: the same place of the same
+ * pack.
+ */
+void maker_inherit(struct maker *k, uint64_t page,
+		   const struct msn_manifest *from, uint64_t there);
 
 struct msn_uid maker_commit(struct maker *k);
 

@@ -75,7 +75,7 @@ struct msn_cli {
 	int argc; /* operands of the verb */
 	char **argv;
 
-	const char *store_path; /* --store, or the default */
+	const char *store_path; /* NULL until msn_refs_store_path() */
 	char *store_default;	/* owned */
 	bool json, quiet;
 	enum msn_when progress, color;

@@ -5,10 +5,12 @@
  */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/limits.h"
 #include "capture/capture.h"
 #include "cmd.h"
 #include "exit.h"
 #include "format/manifest.h"
+#include "format/utf8.h"
 #include "output.h"
 #include "progress.h"
 #include "range/range.h"
@@ -34,20 +36,41 @@ static void labels_deinit(struct labels *l)
 	free(l->list);
 }
 
+/* What is wrong with a label, or NULL. */
+static const char *label_check(const struct labels *l, const char *text)
+{
+	size_t key = strcspn(text, "=");
+
+	if (!key || !text[key])
+		return "it is not KEY=VALUE";
+	if (strlen(text) - 1 > MSN_LABEL_BYTES_MAX)
+		return "it is too long";
+	if (!msn_utf8_valid(text))
+		return "it is not UTF-8";
+	if (l->count == MSN_LABEL_COUNT_MAX)
+		return "there are too many";
+	for (size_t i = 0; i < l->count; i++)
+		if (strlen(l->keys[i]) == key &&
+		    memcmp(l->keys[i], text, key) == 0)
+			return "its key was given before";
+	return NULL;
+}
+
 static int labels_add(struct msn_cli *cli, struct labels *l, const char *text)
 {
-	const char *equals = strchr(text, '=');
+	const char *wrong = label_check(l, text);
+	size_t len = strcspn(text, "=");
 	char *key;
 
-	if (!equals || equals == text)
+	if (wrong)
 		return msn_failure_set(&cli->why, -EINVAL, MSN_FAILURE_INVALID,
-				       "label '%s' is not KEY=VALUE", text);
-	key = msn_format("%.*s", (int)(equals - text), text);
+				       "label '%.80s': %s", text, wrong);
+	key = msn_format("%.*s", (int)len, text);
 	if (!key)
 		return msn_failure_errno(&cli->why, -ENOMEM, "cannot label");
 	l->keys[l->count] = key;
 	l->list[l->count].key = key;
-	l->list[l->count++].value = equals + 1;
+	l->list[l->count++].value = text + len + 1;
 	return 0;
 }
 

@@ -32,6 +32,9 @@ static int ask_store(struct msn_cli *cli, struct info *i)
 	struct stat st;
 	int rc;
 
+	rc = msn_refs_store_path(cli);
+	if (rc)
+		return msn_pass(rc);
 	if (stat(cli->store_path, &st) != 0 && errno == ENOENT)
 		return 0;
 	rc = msn_refs_store(cli, MSN_STORE_READ, &store);

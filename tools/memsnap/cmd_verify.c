@@ -105,8 +105,10 @@ static void difference_text(const struct msn_difference *d)
 	printf("%c %" PRIx64 "-%" PRIx64 " ", signs[d->kind], d->addr.start,
 	       d->addr.end);
 	if (d->kind == MSN_DIFFERENCE_BYTES)
-		printf("%" PRIu64 " pages differ, ",
-		       msn_addr_range_length(d->addr) >> MSN_PAGE_SHIFT);
+		printf("%" PRIu64 " page%s, ",
+		       msn_addr_range_length(d->addr) >> MSN_PAGE_SHIFT,
+		       msn_addr_range_length(d->addr) == MSN_PAGE_SIZE ? ""
+								       : "s");
 	if (d->kind == MSN_DIFFERENCE_MAPPING)
 		printf("other %s, ", d->what);
 	msn_print_text(d->name[0] ? d->name : "(anonymous)");
@@ -158,9 +160,9 @@ static int say_differs(struct msn_cli *cli, pid_t pid,
 		       const struct msn_compare_stats *a)
 {
 	return msn_failure_set(&cli->why, -ESTALE, MSN_FAILURE_ABORTED,
-			       "process %d is not as snapshot %s has it: "
-			       "%" PRIu64 " pages and %" PRIu64
-			       " mappings differ",
+			       "process %d is not as snapshot %s has it "
+			       "(differing pages: %" PRIu64
+			       ", mappings: %" PRIu64 ")",
 			       (int)pid, cli->argv[0], a->different_pages,
 			       a->different_mappings);
 }

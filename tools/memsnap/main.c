@@ -39,6 +39,7 @@ int main(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	msn_interrupt_watch();
+	msn_output_begin();
 	rc = run(&cli, argc, argv);
 	code = cli.exit_code;
 	if (rc && rc != -EPIPE) {

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define OPTIONS_MAX 32
 #define LONG_BASE 256 /* getopt values above every short option */
@@ -181,31 +180,6 @@ static const char *global_text(const struct msn_cli *cli, const char *name)
 	return NULL;
 }
 
-static int default_store(struct msn_cli *cli)
-{
-	const char *data = getenv("XDG_DATA_HOME");
-	const char *home = getenv("HOME");
-
-	cli->store_path = getenv("MEMSNAP_STORE");
-	if (cli->store_path && *cli->store_path)
-		return 0;
-	if (geteuid() == 0)
-		cli->store_default = msn_strdup("/var/lib/memsnap");
-	else if (data && *data == '/')
-		cli->store_default = msn_format("%s/memsnap", data);
-	else if (home && *home)
-		cli->store_default =
-			msn_format("%s/.local/share/memsnap", home);
-	else
-		return msn_failure_set(
-			&cli->why, -EINVAL, MSN_FAILURE_INVALID,
-			"no store: give --store, or set MEMSNAP_STORE or HOME");
-	if (!cli->store_default)
-		return msn_failure_errno(&cli->why, -ENOMEM, "no store");
-	cli->store_path = cli->store_default;
-	return 0;
-}
-
 static int apply_globals(struct msn_cli *cli)
 {
 	const char *text;
@@ -225,7 +199,7 @@ static int apply_globals(struct msn_cli *cli)
 	if (cli->store_path && !*cli->store_path)
 		return msn_failure_set(&cli->why, -EINVAL, MSN_FAILURE_INVALID,
 				       "--store is empty");
-	return cli->store_path ? 0 : default_store(cli);
+	return 0;
 }
 
 static int check_operands(struct msn_cli *cli)

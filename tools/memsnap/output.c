@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/fd.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,6 +16,34 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+/* The first thing that went wrong with standard output; thread of main. */
+static int write_error;
+
+static ssize_t write_through(void *cookie, const char *bytes, size_t len)
+{
+	int rc = msn_write_full(STDOUT_FILENO, bytes, len);
+
+	(void)cookie;
+	if (!rc)
+		return (ssize_t)len;
+	if (!write_error)
+		write_error = rc;
+	return 0;
+}
+
+void msn_output_begin(void)
+{
+	static const cookie_io_functions_t functions = {
+		.write = write_through,
+	};
+	FILE *stream = fopencookie(NULL, "w", functions);
+
+	if (!stream)
+		return;
+	setvbuf(stream, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, 65536);
+	stdout = stream;
+}
 
 bool msn_color_on(const struct msn_cli *cli, FILE *stream)
 {
@@ -25,7 +54,7 @@ bool msn_color_on(const struct msn_cli *cli, FILE *stream)
 		return cli->color == MSN_WHEN_ALWAYS;
 	if ((no && *no) || !term || strcmp(term, "dumb") == 0)
 		return false;
-	return isatty(fileno(stream));
+	return isatty(stream == stderr ? STDERR_FILENO : STDOUT_FILENO);
 }
 
 const char *msn_text_size(const struct msn_cli *cli, uint64_t bytes, char *out)
@@ -229,9 +258,9 @@ int msn_output_end(struct msn_failure *why)
 	int rc = 0;
 
 	errno = 0;
-	if (ferror(stdout) || fflush(stdout) != 0)
-		rc = errno ? -errno : -EIO;
-	/* Some file systems tell of a full disk only now. */
+	if (fflush(stdout) != 0 || ferror(stdout))
+		rc = write_error ? write_error : -EIO;
+	/* Some file systems tell of a full disk only when it is closed. */
 	if (!rc && close(dup(STDOUT_FILENO)) != 0 && errno != EBADF)
 		rc = -errno;
 	if (!rc || rc == -EPIPE)

@@ -3,8 +3,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Everything goes to stdout through stdio; msn_output_end() tells once whether
- * it got there.
+ * Everything goes to stdout through stdio.  Between msn_output_begin() and
+ * msn_output_end() the first error of a write is kept, which stdio alone would
+ * forget; the latter tells of it once.
  */
 #ifndef MSN_TOOLS_OUTPUT_H
 #define MSN_TOOLS_OUTPUT_H
@@ -95,6 +96,9 @@ static inline void msn_json_decrefp(json_t **json)
  * not be built: -ENOMEM.
  */
 MSN_MUST_CHECK int msn_json_print(json_t *json, struct msn_failure *why);
+
+/* Before anything is printed. */
+void msn_output_begin(void);
 
 /*
  * Sees to it that all output has got there.  -EPIPE without a text: the reader

@@ -14,6 +14,35 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+int msn_refs_store_path(struct msn_cli *cli)
+{
+	const char *data = getenv("XDG_DATA_HOME");
+	const char *home = getenv("HOME");
+
+	if (cli->store_path)
+		return 0;
+	cli->store_path = getenv("MEMSNAP_STORE");
+	if (cli->store_path && *cli->store_path)
+		return 0;
+	cli->store_path = NULL;
+	if (geteuid() == 0)
+		cli->store_default = msn_strdup("/var/lib/memsnap");
+	else if (data && *data == '/')
+		cli->store_default = msn_format("%s/memsnap", data);
+	else if (home && *home)
+		cli->store_default =
+			msn_format("%s/.local/share/memsnap", home);
+	else
+		return msn_failure_set(
+			&cli->why, -EINVAL, MSN_FAILURE_INVALID,
+			"no store: give --store, or set MEMSNAP_STORE or HOME");
+	if (!cli->store_default)
+		return msn_failure_errno(&cli->why, -ENOMEM, "no store");
+	cli->store_path = cli->store_default;
+	return 0;
+}
 
 /* Makes the folders above the store; the store makes its own. */
 static int make_parents(struct msn_cli *cli)
@@ -42,16 +71,17 @@ int msn_refs_store(struct msn_cli *cli, enum msn_store_use use,
 	struct stat st;
 	int rc;
 
-	if (use == MSN_STORE_CREATE) {
+	rc = msn_refs_store_path(cli);
+	if (!rc && use == MSN_STORE_CREATE)
 		rc = make_parents(cli);
-		if (rc)
-			return msn_pass(rc);
-	} else if (stat(cli->store_path, &st) != 0 && errno == ENOENT) {
+	if (rc)
+		return msn_pass(rc);
+	if (use != MSN_STORE_CREATE && stat(cli->store_path, &st) != 0 &&
+	    errno == ENOENT)
 		return msn_failure_set(
 			&cli->why, -ENOENT, MSN_FAILURE_NOT_FOUND,
 			"there is no store at '%s'; 'memsnap capture' makes one",
 			cli->store_path);
-	}
 	return msn_pass(
 		msn_store_open(out,
 			       &(struct msn_store_opts){

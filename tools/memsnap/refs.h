@@ -19,6 +19,9 @@ enum msn_store_use {
 	MSN_STORE_CREATE, /* makes it, and the folders above it, if missing */
 };
 
+/* Sees to it that cli->store_path is set: --store, or the default. */
+MSN_MUST_CHECK int msn_refs_store_path(struct msn_cli *cli);
+
 /* Opens the store of this run.  NOT_FOUND says that there is none. */
 MSN_MUST_CHECK int msn_refs_store(struct msn_cli *cli, enum msn_store_use use,
 				  struct msn_store **out);

@@ -113,10 +113,12 @@ class Case(unittest.TestCase):
         return got
 
     def fails(self, code, name, *args, **how):
-        """Wants exit @code and one line on stderr with @name in it."""
+        """Wants exit @code and one line on stderr with @name in it, and with
+        --json a second one."""
         got, out, err = self.run_raw(*args, **how)
         self.assertEqual(got, code, (args, err))
-        self.assertEqual(err.count("\n"), 1, err)
+        lines = 2 if "--json" in args else 1
+        self.assertEqual(err.count("\n"), lines, err)
         self.assertTrue(err.startswith("memsnap: "), err)
         self.assertIn(str(name), err)
         return err
@@ -193,6 +195,20 @@ def keys(value):
     elif isinstance(value, list):
         for inner in value:
             yield from keys(inner)
+
+
+def joined(maps):
+    """Lines of a maps listing, those joined that show one run of one thing."""
+    lines = []
+    for line in maps.decode().splitlines():
+        where, rights, offset, dev, inode, *name = line.split(maxsplit=5)
+        start, end = (int(x, 16) for x in where.split("-"))
+        what = (rights, dev, inode, name)
+        delta = int(offset, 16) - start if inode != "0" else 0
+        if lines and lines[-1][1] == start and lines[-1][2:] == (what, delta):
+            start = lines.pop()[0]
+        lines.append((start, end, what, delta))
+    return lines
 
 
 def needs_root(test):

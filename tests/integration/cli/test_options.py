@@ -72,7 +72,7 @@ class Words(Case):
 
     def test_operands_may_begin_with_a_dash_behind_two(self):
         self.capture(self.victim(), "one")
-        self.fails(4, "--json", "show", "--", "--json")
+        self.fails(4, "-q", "show", "--", "-q")
 
 
 class Stores(Case):
@@ -88,6 +88,9 @@ class Stores(Case):
                    env={"MEMSNAP_STORE": "", "XDG_DATA_HOME": data})
         self.fails(4, "/home/x/.local/share/memsnap", "ls", user="nobody",
                    env={"MEMSNAP_STORE": "", "HOME": "/home/x"})
+        nothing = {"MEMSNAP_STORE": "", "HOME": ""}
+        self.fails(2, "--store", "ls", user="nobody", env=nothing)
+        self.ok("version", user="nobody", env=nothing)
 
     def test_reading_verbs_make_no_store(self):
         for args in (("ls",), ("show", "x"), ("maps", "x"), ("verify", "x"),

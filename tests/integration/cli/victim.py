@@ -6,7 +6,7 @@ Prints one line of JSON with the addresses, then obeys lines on stdin:
     map                     maps one more page and prints its address
     quit
 
-Argument: KiB of memory of its own.
+Arguments: a file to map; KiB of memory of its own, a multiple of 64.
 """
 import ctypes
 import json
@@ -26,7 +26,8 @@ def address(m):
 def make(path, kib):
     random.seed(1)
     own = mmap.mmap(-1, kib * 1024, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    own.write(random.randbytes(len(own)))
+    for _ in range(0, kib, 64):
+        own.write(random.randbytes(64 * 1024))
     shared = mmap.mmap(-1, 4 * PAGE, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
     shared.write(b"shared memory" * 100)
     zero = mmap.mmap(-1, 4 * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

@@ -32,7 +32,7 @@
 
 /* What the child says. */
 struct event {
-	enum { SAVED = 1, REMOVING, REMOVED } what;
+	enum what { SAVED = 1, REMOVING, REMOVED } what;
 	struct msn_uid uid;
 	uint64_t seed; /* of the contents */
 };
@@ -100,7 +100,7 @@ static void write_space(struct msn_mm *mm, uint64_t seed)
 	}
 }
 
-static void say(int fd, int what, struct msn_uid uid, uint64_t seed)
+static void say(int fd, enum what what, struct msn_uid uid, uint64_t seed)
 {
 	struct event e = { what, uid, seed };
 

@@ -94,7 +94,8 @@ static struct msn_uid make(struct test_store *s, const char *name,
 	struct maker k;
 
 	maker_begin(&k, s, name);
-	maker_map(&k, 16, 16 + strlen(picture), kind);
+	if (*picture)
+		maker_map(&k, 16, 16 + strlen(picture), kind);
 	for (uint64_t i = 0; picture[i]; i++) {
 		if (picture[i] == 'z')
 			maker_zeros(&k, &k.m->pages, 16 + i, 1);
@@ -233,16 +234,120 @@ static void inherited_pages_are_not_read(void)
 	CHECK(msn_store_load(s.store, a, &parent, &t->why) == 0);
 	maker_begin(&k, &s, "b");
 	maker_map(&k, 16, 20, MSN_MAPPING_ANON);
-	maker_inherit(&k, parent, 16);
-	maker_inherit(&k, parent, 17);
+	maker_inherit(&k, 16, parent, 16);
+	maker_inherit(&k, 17, parent, 17);
 	maker_page(&k, &k.m->pages, 18, 'x');
-	maker_inherit(&k, parent, 19);
+	maker_inherit(&k, 19, parent, 19);
 	b = maker_commit(&k);
 	EXPECT(diff(&s, a, b, t) == 0);
 	CHECK(t->count == 1);
 	EXPECT(t->run[0].start == ADDR(18) && t->run[0].pages == 1);
 	EXPECT(t->sum.same_place_pages == 3);
 	EXPECT(t->sum.compared_pages == 1);
+	free(t);
+	test_store_close(&s);
+}
+
+/* Both are in one pack: only the place in it tells them apart. */
+static void pages_that_changed_places_differ(void)
+{
+	msn_auto(msn_manifest_freep) struct msn_manifest *parent = NULL;
+	struct told *t = told_new();
+	struct msn_uid a, b;
+	struct test_store s;
+	struct maker k;
+
+	test_store_open(&s);
+	a = make(&s, "a", "abc", MSN_MAPPING_ANON);
+	CHECK(msn_store_load(s.store, a, &parent, &t->why) == 0);
+	maker_begin(&k, &s, "b");
+	maker_map(&k, 16, 19, MSN_MAPPING_ANON);
+	maker_inherit(&k, 16, parent, 17);
+	maker_inherit(&k, 17, parent, 16);
+	maker_inherit(&k, 18, parent, 18);
+	b = maker_commit(&k);
+	EXPECT(diff(&s, a, b, t) == 0);
+	CHECK(t->count == 1);
+	EXPECT(t->run[0].start == ADDR(16) && t->run[0].pages == 2);
+	EXPECT(t->sum.same_place_pages == 1);
+	free(t);
+	test_store_close(&s);
+}
+
+/*
+ * page     16 17 18 19 20 21
+ * mapping   anon  file  anon
+ * a         .  .  .  .  .  .
+ * b         0  0  0  0  0  0
+ */
+static void what_is_beneath_changes_with_the_mapping(void)
+{
+	struct told *t = told_new();
+	struct msn_uid uid[2];
+	struct test_store s;
+	struct maker k;
+
+	test_store_open(&s);
+	for (int i = 0; i < 2; i++) {
+		maker_begin(&k, &s, i ? "b" : "a");
+		maker_map(&k, 16, 18, MSN_MAPPING_ANON);
+		maker_map(&k, 18, 20, MSN_MAPPING_FILE);
+		maker_map(&k, 20, 22, MSN_MAPPING_ANON);
+		for (uint64_t page = 16; i && page < 22; page++)
+			maker_page(&k, &k.m->pages, page, 0);
+		uid[i] = maker_commit(&k);
+	}
+	EXPECT(diff(&s, uid[0], uid[1], t) == 0);
+	CHECK(t->count == 1);
+	EXPECT(t->run[0].start == ADDR(18) && t->run[0].end == ADDR(20));
+	free(t);
+	test_store_close(&s);
+}
+
+static void a_new_mapping_of_a_file_has_no_changed_pages(void)
+{
+	struct told *t = told_new();
+	struct msn_uid a, b;
+	struct test_store s;
+
+	test_store_open(&s);
+	a = make(&s, "a", "", MSN_MAPPING_ANON);
+	b = make(&s, "b", "....", MSN_MAPPING_FILE);
+	EXPECT(diff(&s, a, b, t) == 0);
+	EXPECT(t->mappings == 1 && t->count == 0);
+	b = make(&s, "c", ".0..", MSN_MAPPING_FILE);
+	EXPECT(diff(&s, a, b, t) == 0);
+	EXPECT(t->count == 0);
+	b = make(&s, "d", ".x..", MSN_MAPPING_FILE);
+	EXPECT(diff(&s, a, b, t) == 0);
+	CHECK(t->count == 1);
+	EXPECT(t->run[0].start == ADDR(17) && t->run[0].pages == 1);
+	free(t);
+	test_store_close(&s);
+}
+
+static void progress_ends_at_its_total(void)
+{
+	struct msn_manifest_mapping *map;
+	struct msn_manifest_object *o;
+	struct told *t = told_new();
+	struct msn_uid uid[2];
+	struct test_store s;
+	struct maker k;
+
+	test_store_open(&s);
+	for (int i = 0; i < 2; i++) {
+		maker_begin(&k, &s, i ? "b" : "a");
+		o = maker_object(&k, 8); /* only its first page shows */
+		for (uint64_t page = 0; page < 8; page++)
+			maker_page(&k, &o->pages, page, 5);
+		map = maker_map(&k, 32, 33, MSN_MAPPING_OBJECT);
+		map->shared = true;
+		uid[i] = maker_commit(&k);
+	}
+	EXPECT(diff(&s, uid[0], uid[1], t) == 0);
+	EXPECT(t->count == 0);
+	EXPECT(t->total == ADDR(16) && t->done == t->total);
 	free(t);
 	test_store_close(&s);
 }
@@ -468,6 +573,10 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_page_over_a_files_counts_whole),
 		CHECK_TEST(differing_bytes_are_counted),
 		CHECK_TEST(inherited_pages_are_not_read),
+		CHECK_TEST(pages_that_changed_places_differ),
+		CHECK_TEST(what_is_beneath_changes_with_the_mapping),
+		CHECK_TEST(a_new_mapping_of_a_file_has_no_changed_pages),
+		CHECK_TEST(progress_ends_at_its_total),
 		CHECK_TEST(
 			pages_of_a_mapping_that_is_gone_are_compared_with_zero),
 		CHECK_TEST(shared_memory_is_compared_where_it_shows),

@@ -345,6 +345,88 @@ static void a_save_can_be_cancelled(void)
 	tear_down(&f);
 }
 
+/* Changes every page of packs that begins with @letter as fill() left it. */
+static void damage(struct fixture *f, char letter)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "python3 - %s %c <<'END'\n"
+		 "import glob, sys\n"
+		 "for path in glob.glob(sys.argv[1] + '/packs/*'):\n"
+		 "    data = open(path, 'rb').read()\n"
+		 "    old = (sys.argv[2] + '\\0' + sys.argv[2] * 9).encode()\n"
+		 "    open(path, 'wb').write(data.replace(old, b'?' * 11))\n"
+		 "END",
+		 f->dir, letter);
+	CHECK(system(command) == 0);
+}
+
+static void damage_is_told_before_anybody_sees_it(void)
+{
+	struct memsnap_open_opts eager = { sizeof(eager), MEMSNAP_OPEN_EAGER };
+	struct fixture f = set_up();
+	struct memsnap_space *clone = NULL;
+	struct memsnap_image *image = NULL;
+	struct memsnap_error err;
+
+	save_as(&f, "first");
+	memsnap_space_destroy(f.space);
+	f.space = NULL;
+	damage(&f, 'b');
+	EXPECT(memsnap_image_open(&image, f.store, "first", &eager, &err) < 0);
+	EXPECT(err.code == MEMSNAP_DATA_LOSS && !image);
+	image = open_image(&f, "first", 0);
+	err.code = MEMSNAP_OK;
+	EXPECT(memsnap_clone(image, NULL, &clone, &err) == -EBADMSG);
+	EXPECT(err.code == MEMSNAP_DATA_LOSS && !clone);
+	EXPECT(strstr(err.text, "page"));
+	memsnap_image_close(image);
+	tear_down(&f);
+}
+
+struct walk {
+	struct fixture f;
+	struct memsnap_image *image;
+};
+
+static void *walk_prepare(void)
+{
+	static struct walk w;
+
+	w.f = set_up();
+	save_as(&w.f, "first");
+	memsnap_space_destroy(w.f.space);
+	w.f.space = NULL;
+	w.image = open_image(&w.f, "first", MEMSNAP_OPEN_EAGER);
+	return &w;
+}
+
+static int walk_body(void *state)
+{
+	struct walk *w = state;
+
+	return memsnap_clone(w->image, NULL, &w->f.space, NULL);
+}
+
+static void walk_verify(void *state, int rc, const char *name)
+{
+	struct walk *w = state;
+
+	EXPECT(rc == 0 || name);
+	EXPECT(rc == 0 || !w->f.space);
+	if (rc)
+		EXPECT(walk_body(w) == 0);
+	EXPECT(holds(0, "a") && holds(16, "s"));
+	memsnap_image_close(w->image);
+	tear_down(&w->f);
+}
+
+static void a_clone_that_fails_leaves_its_addresses_free(void)
+{
+	EXPECT(check_every_fault(walk_prepare, walk_body, walk_verify) > 0);
+}
+
 /* ---- The store ----------------------------------------------------------- */
 
 static int note_name(void *ctx, const struct memsnap_snapshot_info *info)
@@ -546,6 +628,8 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_child_stores_only_what_changed),
 		CHECK_TEST(a_bad_save_says_why_and_saves_nothing),
 		CHECK_TEST(a_save_can_be_cancelled),
+		CHECK_TEST(damage_is_told_before_anybody_sees_it),
+		CHECK_TEST(a_clone_that_fails_leaves_its_addresses_free),
 		CHECK_TEST(a_listing_goes_from_old_to_new_and_stops),
 		CHECK_TEST(a_removed_snapshot_is_gone_and_its_child_is_whole),
 		CHECK_TEST(a_store_that_is_none_is_refused),

@@ -26,6 +26,7 @@ struct msn_capture_blobs {
 	size_t count, cap;
 	char attr_text[4][4000]; /* exe, cmdline, comm, pid: clean text */
 	char kernel[128];
+	char origin[96]; /* for people, in listings */
 	struct msn_save_text attrs[8];
 	size_t attr_count;
 };

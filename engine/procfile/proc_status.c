@@ -102,6 +102,8 @@ static int parse_status(struct msn_proc_status *s, const char *text)
 	const char *gid = status_value(text, "Gid");
 	const char *pending = status_value(text, "SigPnd");
 	const char *blocked = status_value(text, "SigBlk");
+	const char *anon = status_value(text, "RssAnon"); /* both in KiB */
+	const char *swap = status_value(text, "VmSwap");
 
 	if (!tgid || !tracer || !uid || !gid ||
 	    sscanf(tgid, "%d", &s->tgid) != 1 ||
@@ -111,6 +113,8 @@ static int parse_status(struct msn_proc_status *s, const char *text)
 		return msn_fail(-EBADMSG);
 	s->pending = pending ? strtoull(pending, NULL, 16) : 0;
 	s->blocked = blocked ? strtoull(blocked, NULL, 16) : 0;
+	s->private_bytes = (anon ? strtoull(anon, NULL, 10) : 0) * 1024;
+	s->private_bytes += (swap ? strtoull(swap, NULL, 10) : 0) * 1024;
 	return 0;
 }
 

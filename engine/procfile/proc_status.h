@@ -30,7 +30,8 @@ struct msn_proc_status {
 	uint64_t start_ticks; /* since boot: with the pid, names a process */
 	uint64_t pending;     /* signals: this thread's */
 	uint64_t blocked;
-	uint64_t flags; /* PF_* of the kernel */
+	uint64_t flags;		/* PF_* of the kernel */
+	uint64_t private_bytes; /* anonymous pages, in memory and swapped out */
 };
 
 /* Parses the two zero-terminated texts.  0, or -EBADMSG, *@out untouched. */

@@ -3,24 +3,36 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- *    prepare     the store, its parent, an empty space
+ *    prepare     the store, its parent, an empty space, a stage
  *    stop        ----------------------------------------------.
  *    describe    mappings and private pages                    | the process
- *    save        reads the pages, then calls released()        | stands still
+ *    stage       copies the pages                              | stands still
  *    resume      ----------------------------------------------'
- *    commit      blobs, disk, catalog
+ *    save        stores the copies, commits
+ *
+ * Without memory for a stage, or with shared memory that must be read while
+ * nobody writes to it, the process goes on when the save has read everything
+ * and calls released().
  */
 #include "capture/capture.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "capture/blobs.h"
 #include "capture/describe.h"
+#include "capture/stage.h"
 #include "capture/target.h"
 #include "memfile/memfile.h"
 #include "platform/address_space.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a process may grow by between two looks at it. */
+#define STAGE_SLACK_BYTES (UINT64_C(8) << 20)
 
 /* One capture under way. */
 struct capture {
@@ -28,6 +40,7 @@ struct capture {
 	struct msn_store *store;
 	struct msn_target target;
 	struct msn_memfile *memfile; /* of the space: nothing is written to */
+	struct msn_stage *stage;
 	struct msn_mm *mm;
 	struct msn_save_opts save;
 	struct msn_saver *saver;
@@ -45,8 +58,38 @@ static void released(void *ctx)
 {
 	struct capture *c = ctx;
 
+	if (c->released)
+		return;
 	msn_tracee_resume(c->target.tracee);
 	c->released = true;
+}
+
+/* Bytes of memory that may be asked for, 0 if it does not say. */
+static uint64_t available_bytes(void)
+{
+	msn_auto(msn_freep) char *text = NULL;
+	const char *at;
+
+	if (msn_read_file(&text, NULL, AT_FDCWD, "/proc/meminfo", 65536))
+		return 0;
+	at = strstr(text, "\nMemAvailable:");
+	return at ? strtoull(at + strlen("\nMemAvailable:"), NULL, 10) * 1024
+		  : 0;
+}
+
+/*
+ * Room for what the process has of its own, and for what it adds until it is
+ * stopped.  A quarter of what is free is taken at most: the process and others
+ * want to go on as before.
+ */
+static uint64_t stage_bytes(const struct capture *c)
+{
+	uint64_t want = c->target.status.private_bytes;
+
+	want += want / 16 + STAGE_SLACK_BYTES;
+	if (c->opts->no_stage || want > available_bytes() / 4)
+		return 0;
+	return want;
 }
 
 /* What needs no process that stands still. */
@@ -67,6 +110,9 @@ static int prepare(struct capture *c, struct msn_failure *why)
 		.space_released = released,
 		.released_ctx = c,
 	};
+	rc = msn_stage_new(&c->stage, stage_bytes(c));
+	if (rc)
+		return failed(c, rc, why);
 	rc = msn_memfile_new(&c->memfile, &(struct msn_memfile_opts){ 0 });
 	if (rc == 0)
 		rc = msn_platform_none_new(&opts.as);
@@ -109,21 +155,40 @@ static int save(struct capture *c, struct msn_uid *out,
 	return rc ? save_failed(c, rc, &said, why) : 0;
 }
 
+/*
+ * Copies what is to be saved and lets the process go, if all of it can be
+ * copied.  A copy that fails is no failure: the save reads the process itself
+ * and says what is wrong.
+ */
+static void stage(struct capture *c)
+{
+	if (msn_described_has_objects(c->mm))
+		return;
+	if (msn_stage_fill(c->stage, c->mm) == 0)
+		released(c);
+}
+
 /* From the first stop to the end. */
 static int stop_and_save(struct capture *c, struct msn_uid *out,
 			 struct msn_manifest_stats *pages,
 			 struct msn_failure *why)
 {
+	const struct msn_describe_opts opts = {
+		.memory = msn_stage_file(c->stage),
+		.object_bytes = &c->object_bytes,
+	};
 	struct msn_failure said = { 0 };
 	int rc;
 
 	rc = msn_target_stop(&c->target, why);
 	if (rc)
 		return msn_pass(rc);
-	rc = msn_describe(&c->target, c->mm, &c->object_bytes, &said);
+	msn_stage_set_source(c->stage, msn_procfile_file(c->target.pf));
+	rc = msn_describe(&c->target, c->mm, &opts, &said);
 	/* A dead process has no private pages: that is no answer. */
 	if (rc || !msn_tracee_stopped(c->target.tracee))
 		return save_failed(c, rc, &said, why);
+	stage(c);
 	rc = msn_capture_blobs_make(&c->blobs, &c->target);
 	if (rc)
 		return failed(c, rc, why);
@@ -167,6 +232,7 @@ int msn_capture(struct msn_store *store, const struct msn_capture_opts *opts,
 	msn_saver_free(c.saver);
 	msn_mm_free(c.mm);
 	msn_memfile_free(c.memfile);
+	msn_stage_free(c.stage);
 	msn_capture_blobs_deinit(&c.blobs);
 	msn_target_close(&c.target);
 	return msn_pass(rc);

@@ -20,6 +20,7 @@
 #include "save/save.h"
 #include "store/store.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -31,6 +32,14 @@ struct msn_capture_opts {
 	size_t label_count;
 	msn_progress_fn progress; /* or NULL */
 	void *progress_ctx;
+
+	/*
+	 * Do not copy the process's private memory before it is stored.  The
+	 * process then stands still until the save has read it all, about three
+	 * times as long; without this, as much memory is taken as the process
+	 * has, if that is no more than a quarter of what is available.
+	 */
+	bool no_stage;
 };
 
 struct msn_capture_stats {

@@ -513,11 +513,14 @@ static int prepare(struct comparer *c)
 
 static int stop_and_walk(struct comparer *c)
 {
+	struct msn_describe_opts opts = { .object_bytes = &c->object_bytes };
 	int rc;
 
 	rc = msn_target_stop(&c->target, c->why);
-	if (rc == 0)
-		rc = msn_describe(&c->target, c->mm, &c->object_bytes, c->why);
+	if (rc)
+		return msn_pass(rc);
+	opts.memory = msn_procfile_file(c->target.pf);
+	rc = msn_describe(&c->target, c->mm, &opts, c->why);
 	if (rc)
 		return msn_pass(rc);
 	/* A dead process has no private pages: that is no answer. */

@@ -22,6 +22,7 @@
 struct describer {
 	struct msn_target *t;
 	struct msn_mm *mm;
+	const struct msn_describe_opts *opts;
 	struct msn_objects *objects;
 	struct msn_mapped *mapped;  /* parallel to the maps */
 	struct msn_placement *list; /* of the mapping at hand */
@@ -48,7 +49,7 @@ static int add_run(void *ctx, struct msn_addr_range run)
 		return msn_pass(rc);
 	d->list[d->count++] = (struct msn_placement){
 		.addr = run,
-		.file = msn_procfile_file(d->t->pf),
+		.file = d->opts->memory,
 		.offset = run.start,
 	};
 	return 0;
@@ -180,10 +181,10 @@ static int describe(struct describer *d, struct msn_failure *why)
 }
 
 int msn_describe(struct msn_target *t, struct msn_mm *mm,
-		 uint64_t *object_bytes, struct msn_failure *why)
+		 const struct msn_describe_opts *opts, struct msn_failure *why)
 {
-	struct describer d = { .t = t, .mm = mm };
-	int rc = msn_objects_new(&d.objects, t, object_bytes);
+	struct describer d = { .t = t, .mm = mm, .opts = opts };
+	int rc = msn_objects_new(&d.objects, t, opts->object_bytes);
 
 	if (rc)
 		rc = msn_failure_errno(why, rc, "process %d", t->pid);
@@ -193,4 +194,18 @@ int msn_describe(struct msn_target *t, struct msn_mm *mm,
 	free(d.mapped);
 	free(d.list);
 	return msn_pass(rc);
+}
+
+static int is_object(void *ctx, const struct msn_mapping_view *v)
+{
+	struct msn_identity_saved saved;
+
+	(void)ctx;
+	return v->mappable && msn_identity_save(v->identity, &saved) == 0 &&
+	       saved.as == MSN_SAVED_AS_CONTENT;
+}
+
+bool msn_described_has_objects(struct msn_mm *mm)
+{
+	return msn_mm_for_each_mapping(mm, is_object, NULL) != 0;
 }

@@ -25,15 +25,24 @@
 #include "capture/target.h"
 #include "mm/mm.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
+struct msn_describe_opts {
+	struct msn_file *memory; /* what private pages are placements in */
+	/* Counts what is read from objects beside the process's memory. */
+	uint64_t *object_bytes;
+};
+
 /*
- * Fills the empty @mm, which must go before @t is closed.  @object_bytes
- * counts, as long as @mm lives, what is read from objects beside the process's
- * memory.  PRECONDITION names a mapping that cannot be captured.
+ * Fills the empty @mm, which must go before @t is closed and @opts->memory
+ * freed.  PRECONDITION names a mapping that cannot be captured.
  */
 MSN_MUST_CHECK int msn_describe(struct msn_target *t, struct msn_mm *mm,
-				uint64_t *object_bytes,
+				const struct msn_describe_opts *opts,
 				struct msn_failure *why);
+
+/* Does @mm map shared memory that is saved by its bytes? */
+bool msn_described_has_objects(struct msn_mm *mm);
 
 #endif /* MSN_CAPTURE_DESCRIBE_H */

@@ -122,7 +122,8 @@ void victim_end(struct victim *v)
 {
 	kill(v->pid, SIGKILL);
 	waitpid(v->pid, NULL, __WALL);
-	munmap(v->shared, sizeof(*v->shared));
+	if (v->shared)
+		munmap(v->shared, sizeof(*v->shared));
 }
 
 static int counts_on(const struct victim *v, unsigned thread)

@@ -22,7 +22,7 @@ struct victim_shared {
 
 struct victim {
 	pid_t pid;
-	struct victim_shared *shared;
+	struct victim_shared *shared; /* NULL: it shares nothing */
 };
 
 enum victim_kind {

@@ -10,21 +10,45 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-void scene_start(struct scene *s, void (*fn)(struct victim_shared *))
+static void make_dir(struct scene *s)
 {
-	char path[80];
-
 	*s = (struct scene){ 0 };
 	strcpy(s->dir, "/tmp/memsnap-capture-XXXXXX");
 	CHECK(mkdtemp(s->dir));
-	/* First, so that it does not inherit what the store has mapped. */
-	s->v = victim_run(fn);
+}
+
+static void open_store(struct scene *s)
+{
+	char path[80];
+
 	snprintf(path, sizeof(path), "%s/store", s->dir);
 	CHECK(msn_store_open(
 		      &s->store,
 		      &(struct msn_store_opts){ .path = path, .create = true },
 		      &s->why) == 0);
+}
+
+/* The process first, so that it does not inherit what the store has mapped. */
+void scene_start(struct scene *s, void (*fn)(struct victim_shared *))
+{
+	make_dir(s);
+	s->v = victim_run(fn);
+	open_store(s);
+}
+
+void scene_start_bare(struct scene *s, void (*fn)(void))
+{
+	make_dir(s);
+	s->v.pid = fork();
+	if (s->v.pid == 0) {
+		fn();
+		for (;;)
+			pause();
+	}
+	CHECK(victim_sleeps(&s->v));
+	open_store(s);
 }
 
 void scene_end(struct scene *s)

@@ -25,6 +25,9 @@ struct scene {
 
 /* Opens a store and starts a process that runs @fn and sleeps. */
 void scene_start(struct scene *s, void (*fn)(struct victim_shared *shared));
+
+/* The same with a process that runs @fn and has no shared memory at all. */
+void scene_start_bare(struct scene *s, void (*fn)(void));
 void scene_end(struct scene *s);
 
 /* Captures the process; checks that this works and loads the manifest. */

@@ -535,6 +535,77 @@ static void a_clone_has_the_bytes_of_the_process(void)
 	scene_end(&scene);
 }
 
+/* ---- When it goes on ----------------------------------------------------- */
+
+#define BARE ((char *)UINT64_C(0x200000000000))
+#define BARE_PAGES 1024
+
+static void bare(void)
+{
+	char *at =
+		mmap(BARE, BARE_PAGES * PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	for (size_t i = 0; at == BARE && i < BARE_PAGES; i++)
+		memcpy(at + i * PAGE, &i, sizeof(i));
+}
+
+/* States of the process as the save saw it. */
+static int note_state(void *ctx, uint64_t done, uint64_t total)
+{
+	char *seen = ctx, state = victim_state(&scene.v);
+
+	(void)done;
+	(void)total;
+	if (!strchr(seen, state) && strlen(seen) < 8)
+		seen[strlen(seen)] = state;
+	return 0;
+}
+
+static bool stood_still(bool no_stage)
+{
+	char seen[16] = "";
+	const struct msn_capture_opts opts = { .pid = scene.v.pid,
+					       .progress = note_state,
+					       .progress_ctx = seen,
+					       .no_stage = no_stage };
+
+	CHECK(msn_capture(scene.store, &opts, &scene.uid, NULL, &scene.why) ==
+	      0);
+	CHECK(*seen);
+	return strchr(seen, 't');
+}
+
+static void check_bare_pages(void)
+{
+	scene.m = msn_manifest_free(scene.m);
+	CHECK(msn_store_load(scene.store, scene.uid, &scene.m, &scene.why) ==
+	      0);
+	for (size_t i = 0; i < BARE_PAGES; i += 97) {
+		char page[MSN_PAGE_SIZE];
+
+		scene_page(&scene, (uint64_t)(uintptr_t)BARE + i * PAGE, page);
+		EXPECT(memcmp(page, &i, sizeof(i)) == 0);
+	}
+}
+
+static void private_memory_is_stored_while_the_process_runs(void)
+{
+	scene_start_bare(&scene, bare);
+	EXPECT(!stood_still(false));
+	check_bare_pages();
+	EXPECT(stood_still(true));
+	check_bare_pages();
+	scene_end(&scene);
+}
+
+static void shared_memory_is_stored_while_the_process_stands_still(void)
+{
+	scene_start(&scene, shared_anonymous);
+	EXPECT(stood_still(false));
+	scene_end(&scene);
+}
+
 static void attributes_name_the_process(void)
 {
 	char pid[16];
@@ -589,6 +660,9 @@ int main(int argc, char **argv)
 		CHECK_TEST(private_dev_zero_is_anonymous_memory),
 		CHECK_TEST(fifty_thousand_mappings_are_captured),
 		CHECK_TEST(a_clone_has_the_bytes_of_the_process),
+		CHECK_TEST(private_memory_is_stored_while_the_process_runs),
+		CHECK_TEST(
+			shared_memory_is_stored_while_the_process_stands_still),
 		CHECK_TEST(attributes_name_the_process),
 		CHECK_TEST(a_second_capture_inherits_from_the_first),
 		{}

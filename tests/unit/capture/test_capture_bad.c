@@ -305,6 +305,7 @@ static int describe_body(void *state)
 	struct msn_target t;
 	struct msn_mm *mm = NULL;
 	uint64_t bytes = 0;
+	struct msn_describe_opts describe = { .object_bytes = &bytes };
 	int rc = msn_target_open(&t, scene.v.pid, &scene.why);
 
 	if (rc)
@@ -313,8 +314,10 @@ static int describe_body(void *state)
 		rc = msn_failure_errno(&scene.why, -ENOMEM, "space");
 	if (rc == 0)
 		rc = msn_target_stop(&t, &scene.why);
-	if (rc == 0)
-		rc = msn_describe(&t, mm, &bytes, &scene.why);
+	if (rc == 0) {
+		describe.memory = msn_procfile_file(t.pf);
+		rc = msn_describe(&t, mm, &describe, &scene.why);
+	}
 	if (mm)
 		EXPECT(!msn_mm_check(mm));
 	msn_mm_free(mm);

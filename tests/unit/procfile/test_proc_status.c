@@ -18,6 +18,7 @@
 #define STATUS                                                                 \
 	"Name:\tx\nState:\tS\nTgid:\t41\nPPid:\t7\nTracerPid:\t12\n"           \
 	"Uid:\t1000\t1001\t0\t0\nGid:\t10\t11\t0\t0\n"                         \
+	"RssAnon:\t      12 kB\nVmSwap:\t       4 kB\n"                        \
 	"SigPnd:\t0000000000000200\nSigBlk:\tffffffffffffffff\n"
 
 static int parse(struct msn_proc_status *s, const char *stat)
@@ -43,6 +44,7 @@ static void fields_are_found_behind_any_name(void)
 		EXPECT(s.tgid == 41 && s.tracer == 12);
 		EXPECT(s.uid == 1000 && s.euid == 1001);
 		EXPECT(s.gid == 10 && s.egid == 11);
+		EXPECT(s.private_bytes == 16384);
 		EXPECT(s.pending == 0x200 && s.blocked == UINT64_MAX);
 	}
 }

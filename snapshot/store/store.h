@@ -55,6 +55,9 @@ struct msn_uid msn_store_uid(const struct msn_store *store);
 /* "io_uring" or "sync": how this store moves bytes. */
 const char *msn_store_aio_name(const struct msn_store *store);
 
+/* Are packs written past the page cache (O_DIRECT)?  Else through it. */
+bool msn_store_direct(const struct msn_store *store);
+
 /* What a listing shows of a snapshot, without reading its manifest. */
 struct msn_snapshot_info {
 	struct msn_uid uid, parent;
@@ -63,7 +66,8 @@ struct msn_snapshot_info {
 	uint64_t mapping_count;
 	struct msn_manifest_stats stats;
 	uint64_t manifest_bytes;
-	char origin[64]; /* what was saved, for people: "pid 17 python3" */
+	char origin[64]; /* for people, "pid 17 python3": the attribute origin
+			  */
 };
 
 /*

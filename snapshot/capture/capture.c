@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- *    open        what can be opened while the process runs
+ *    prepare     the store, its parent, an empty space
  *    stop        ----------------------------------------------.
  *    describe    mappings and private pages                    | the process
  *    save        reads the pages, then calls released()        | stands still
@@ -29,6 +29,8 @@ struct capture {
 	struct msn_target target;
 	struct msn_memfile *memfile; /* of the space: nothing is written to */
 	struct msn_mm *mm;
+	struct msn_save_opts save;
+	struct msn_saver *saver;
 	struct msn_capture_blobs blobs;
 	uint64_t object_bytes;
 	bool released;
@@ -39,12 +41,32 @@ static int failed(const struct capture *c, int rc, struct msn_failure *why)
 	return msn_failure_errno(why, rc, "capturing process %d", c->opts->pid);
 }
 
-/* What needs no process. */
+static void released(void *ctx)
+{
+	struct capture *c = ctx;
+
+	msn_tracee_resume(c->target.tracee);
+	c->released = true;
+}
+
+/* What needs no process that stands still. */
 static int prepare(struct capture *c, struct msn_failure *why)
 {
+	const struct msn_capture_opts *o = c->opts;
 	struct msn_mm_opts opts = { 0 };
 	int rc;
 
+	c->save = (struct msn_save_opts){
+		.name = o->name,
+		.parent = o->parent,
+		.no_parent = !o->parent,
+		.labels = o->labels,
+		.label_count = o->label_count,
+		.progress = o->progress,
+		.progress_ctx = o->progress_ctx,
+		.space_released = released,
+		.released_ctx = c,
+	};
 	rc = msn_memfile_new(&c->memfile, &(struct msn_memfile_opts){ 0 });
 	if (rc == 0)
 		rc = msn_platform_none_new(&opts.as);
@@ -52,15 +74,10 @@ static int prepare(struct capture *c, struct msn_failure *why)
 		return failed(c, rc, why);
 	opts.memfile = c->memfile;
 	rc = msn_mm_new(&c->mm, &opts);
-	return rc ? failed(c, rc, why) : 0;
-}
-
-static void released(void *ctx)
-{
-	struct capture *c = ctx;
-
-	msn_tracee_resume(c->target.tracee);
-	c->released = true;
+	if (rc)
+		return failed(c, rc, why);
+	return msn_pass(
+		msn_saver_new(&c->saver, c->store, &c->save, NULL, why));
 }
 
 /*
@@ -81,25 +98,14 @@ static int save_failed(const struct capture *c, int rc,
 static int save(struct capture *c, struct msn_uid *out,
 		struct msn_manifest_stats *pages, struct msn_failure *why)
 {
-	const struct msn_capture_opts *o = c->opts;
-	const struct msn_save_opts opts = {
-		.name = o->name,
-		.parent = o->parent,
-		.no_parent = !o->parent,
-		.labels = o->labels,
-		.label_count = o->label_count,
-		.attrs = c->blobs.attrs,
-		.attr_count = c->blobs.attr_count,
-		.blobs = c->blobs.list,
-		.blob_count = c->blobs.count,
-		.progress = o->progress,
-		.progress_ctx = o->progress_ctx,
-		.space_released = released,
-		.released_ctx = c,
-	};
 	struct msn_failure said = { 0 };
-	int rc = msn_save(c->mm, c->store, &opts, out, pages, &said);
+	int rc;
 
+	c->save.attrs = c->blobs.attrs;
+	c->save.attr_count = c->blobs.attr_count;
+	c->save.blobs = c->blobs.list;
+	c->save.blob_count = c->blobs.count;
+	rc = msn_saver_run(c->saver, c->mm, out, pages, &said);
 	return rc ? save_failed(c, rc, &said, why) : 0;
 }
 
@@ -158,6 +164,7 @@ int msn_capture(struct msn_store *store, const struct msn_capture_opts *opts,
 	}
 	if (c.target.tracee)
 		msn_tracee_resume(c.target.tracee);
+	msn_saver_free(c.saver);
 	msn_mm_free(c.mm);
 	msn_memfile_free(c.memfile);
 	msn_capture_blobs_deinit(&c.blobs);

@@ -181,6 +181,13 @@ class Case(unittest.TestCase):
             f.seek(at)
             f.write(bytes([byte ^ 0x40]))
 
+    def open_to_all(self, folders, files):
+        """Sets the rights of everything in the store."""
+        for folder, _, names in os.walk(self.store):
+            os.chmod(folder, folders)
+            for name in names:
+                os.chmod(os.path.join(folder, name), files)
+
     def hold_lock(self):
         f = open(self.store + "/lock", "r+b")
         self.addCleanup(f.close)

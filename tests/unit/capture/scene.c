@@ -13,15 +13,18 @@
 
 void scene_start(struct scene *s, void (*fn)(struct victim_shared *))
 {
+	char path[80];
+
 	*s = (struct scene){ 0 };
 	strcpy(s->dir, "/tmp/memsnap-capture-XXXXXX");
 	CHECK(mkdtemp(s->dir));
 	/* First, so that it does not inherit what the store has mapped. */
 	s->v = victim_run(fn);
-	CHECK(msn_store_open(&s->store,
-			     &(struct msn_store_opts){ .path = s->dir,
-						       .create = true },
-			     &s->why) == 0);
+	snprintf(path, sizeof(path), "%s/store", s->dir);
+	CHECK(msn_store_open(
+		      &s->store,
+		      &(struct msn_store_opts){ .path = path, .create = true },
+		      &s->why) == 0);
 }
 
 void scene_end(struct scene *s)

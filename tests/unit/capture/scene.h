@@ -14,7 +14,7 @@
 #define PAGE ((size_t)MSN_PAGE_SIZE)
 
 struct scene {
-	char dir[64]; /* of the store, and for files of the test */
+	char dir[64]; /* for files of the test; the store is dir/store */
 	struct msn_store *store;
 	struct victim v;
 	struct msn_uid uid;

@@ -29,7 +29,7 @@ static char *memory, *file, *object;
 static void change(int sig)
 {
 	(void)sig;
-	switch (told->made) {
+	switch ((uint64_t)told->made) {
 	case 1:
 		memory[3 * PAGE + 17] ^= 1;
 		memory[4 * PAGE] ^= 1;

@@ -7,7 +7,6 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/limits.h"
 #include "save/save.h"
 
 #include <assert.h>
@@ -56,8 +55,12 @@ static int save(struct memsnap_space *space, struct memsnap_store *store,
 	struct memsnap_save_opts opts;
 	struct memsnap_stats bytes = { .size = sizeof(bytes) };
 	struct msn_uid parent, uid;
+	char origin[64];
+	struct msn_save_text attr = { "origin", origin };
 	int rc;
 
+	snprintf(origin, sizeof(origin), "space of pid %d %.30s",
+		 (int)space->owner, program_invocation_short_name);
 	rc = msn_embed_owner(space->owner, "space", why);
 	if (!rc)
 		rc = msn_embed_owner(store->owner, "store", why);
@@ -82,6 +85,8 @@ static int save(struct memsnap_space *space, struct memsnap_store *store,
 			      .no_parent = opts.flags & MEMSNAP_SAVE_NO_PARENT,
 			      .labels = (const void *)opts.labels,
 			      .label_count = opts.label_count,
+			      .attrs = &attr,
+			      .attr_count = 1,
 			      .blobs = (const void *)opts.blobs,
 			      .blob_count = opts.blob_count,
 			      .progress = opts.progress,

@@ -275,7 +275,7 @@ static void add_attrs(struct msn_capture_blobs *b, const struct msn_target *t)
 	msn_capture_clean_text(b->attr_text[2], size, t->status.comm,
 			       strlen(t->status.comm));
 	snprintf(b->attr_text[3], size, "%d", t->pid);
-	snprintf(b->origin, sizeof(b->origin), "pid %d %.64s", t->pid,
+	snprintf(b->origin, sizeof(b->origin), "pid %d %.32s", t->pid,
 		 b->attr_text[2]);
 	add_attr(b, "origin", b->origin);
 	add_attr(b, "pid", b->attr_text[3]);

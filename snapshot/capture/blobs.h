@@ -25,8 +25,8 @@ struct msn_capture_blobs {
 	struct msn_save_blob *list; /* names and bytes are ours */
 	size_t count, cap;
 	char attr_text[4][4000]; /* exe, cmdline, comm, pid: clean text */
+	char origin[64]; /* what a listing shows: pid and comm */
 	char kernel[128];
-	char origin[96]; /* for people, in listings */
 	struct msn_save_text attrs[8];
 	size_t attr_count;
 };

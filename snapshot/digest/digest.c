@@ -1,6 +1,6 @@
 /*
- * XXH3 from libxxhash, compiled in so that the compiler picks the vectors of
- * the machine it builds for and a page costs no call through the linker.
+ * XXH3 from libxxhash, by the variant that picks the widest vectors of the
+ * machine it runs on.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -9,28 +9,21 @@
 #include "range/range.h"
 
 #include <string.h>
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-#pragma GCC diagnostic pop
+#include <xxh_x86dispatch.h>
 
 uint64_t msn_digest_page(const void *page)
 {
-	return XXH3_64bits(page, MSN_PAGE_SIZE);
+	return XXH3_64bits_dispatch(page, MSN_PAGE_SIZE);
 }
 
 uint64_t msn_digest_bytes(const void *bytes, size_t len)
 {
-	return XXH3_64bits(bytes, len);
+	return XXH3_64bits_dispatch(bytes, len);
 }
 
 struct msn_digest128 msn_digest128_bytes(const void *bytes, size_t len)
 {
-	XXH128_hash_t h = XXH3_128bits(bytes, len);
+	XXH128_hash_t h = XXH3_128bits_dispatch(bytes, len);
 
 	return (struct msn_digest128){ .low = h.low64, .high = h.high64 };
 }

@@ -59,11 +59,15 @@
 /* The two meta pages. */
 #define META_AT_MAGIC 16
 #define META_AT_VERSION 20
+#define META_AT_ADDRESS 24
+#define META_AT_MAP_BYTES 32
 #define META_AT_FREE_DB 40
 #define META_AT_MAIN_DB (META_AT_FREE_DB + DB_LEN)
 #define META_AT_LAST_PAGE (META_AT_MAIN_DB + DB_LEN)
 #define META_AT_TXNID (META_AT_LAST_PAGE + 8)
+#define META_END (META_AT_TXNID + 8)
 #define META_MAGIC 0xBEEFC0DEu
+#define MAP_BYTES_MAX (UINT64_C(1) << 44) /* a catalog of 16 TiB is none */
 #define META_PAGES 2
 
 struct checker {
@@ -338,11 +342,55 @@ static bool tree_check(struct checker *c, enum tree_kind kind,
 	return true;
 }
 
-static bool meta_ok(const uint8_t *meta)
+static bool meta_ok(const uint8_t *meta, unsigned i)
 {
-	return msn_get32(meta + META_AT_MAGIC) == META_MAGIC &&
+	uint64_t map = msn_get64(meta + META_AT_MAP_BYTES);
+
+	return msn_get64(meta) == i &&
+	       msn_get16(meta + PAGE_AT_FLAGS) == P_META &&
+	       msn_get32(meta + META_AT_MAGIC) == META_MAGIC &&
 	       msn_get32(meta + META_AT_VERSION) == 1 &&
-	       (msn_get16(meta + PAGE_AT_FLAGS) & P_META);
+	       msn_get64(meta + META_AT_ADDRESS) == 0 &&
+	       msn_get16(meta + META_AT_FREE_DB + DB_AT_FLAGS) ==
+		       DB_FLAG_INTEGER_KEYS &&
+	       map <= MAP_BYTES_MAX;
+}
+
+/* Does the file have the pages that the meta page speaks of? */
+static bool meta_fits(const uint8_t *meta, uint64_t file_bytes,
+		      uint32_t page_bytes)
+{
+	uint64_t last = msn_get64(meta + META_AT_LAST_PAGE);
+
+	return msn_get32(meta + META_AT_FREE_DB) == page_bytes && last >= 1 &&
+	       last < file_bytes / page_bytes;
+}
+
+static bool page_bytes_ok(uint32_t bytes)
+{
+	return bytes >= 512 && bytes <= 65536 && (bytes & (bytes - 1)) == 0;
+}
+
+const char *index_check_metas(int fd)
+{
+	uint8_t meta[META_END];
+	uint32_t page_bytes = 0;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return "its file cannot be read";
+	for (unsigned i = 0; i < META_PAGES; i++) {
+		if (pread(fd, meta, sizeof(meta), (off_t)(i * page_bytes)) !=
+		    (ssize_t)sizeof(meta))
+			return "its file is too short";
+		if (i == 0)
+			page_bytes = msn_get32(meta + META_AT_FREE_DB);
+		if (!meta_ok(meta, i) || !page_bytes_ok(page_bytes))
+			return "a meta page of its file is damaged";
+		if (!meta_fits(meta, (uint64_t)st.st_size, page_bytes))
+			return "its file is shorter than it says";
+	}
+	return NULL;
 }
 
 static const char *meta_check(struct checker *c, const uint8_t *meta)
@@ -362,18 +410,9 @@ static const char *meta_check(struct checker *c, const uint8_t *meta)
 
 static const char *map_check(struct checker *c, uint64_t txnid)
 {
-	uint32_t page_bytes = msn_get32(c->map + META_AT_FREE_DB);
-
-	if (page_bytes < 512 || page_bytes > 65536 ||
-	    (page_bytes & (page_bytes - 1)) ||
-	    c->map_bytes < META_PAGES * (size_t)page_bytes)
-		return "its file is shorter than it says";
-	c->page_bytes = page_bytes;
 	for (unsigned i = 0; i < META_PAGES; i++) {
-		const uint8_t *meta = c->map + i * page_bytes;
+		const uint8_t *meta = c->map + i * c->page_bytes;
 
-		if (!meta_ok(meta))
-			return "a meta page of its file is damaged";
 		if (msn_get64(meta + META_AT_TXNID) == txnid)
 			return meta_check(c, meta);
 	}
@@ -382,18 +421,21 @@ static const char *map_check(struct checker *c, uint64_t txnid)
 
 const char *index_check_pages(int fd, uint64_t txnid)
 {
+	const char *wrong = index_check_metas(fd);
 	struct checker c = { 0 };
-	const char *wrong;
 	struct stat st;
 	void *map;
 
-	if (fstat(fd, &st) || st.st_size < 4096)
-		return "its file is too short";
+	if (wrong)
+		return wrong;
+	if (fstat(fd, &st))
+		return "its file cannot be read";
 	c.map_bytes = (size_t)st.st_size;
 	map = mmap(NULL, c.map_bytes, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return "its file cannot be mapped";
 	c.map = map;
+	c.page_bytes = msn_get32(c.map + META_AT_FREE_DB);
 	wrong = map_check(&c, txnid);
 	munmap(map, c.map_bytes);
 	return wrong;

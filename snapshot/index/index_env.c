@@ -15,8 +15,10 @@
  *  (7) A file that was cut short is a SIGBUS, broken pages are worse: the whole
  *      tree is checked when it is opened, before LMDB follows it.
  *  (8) An empty file becomes a new catalog: refused unless one is to be made.
- *  (9) A read-only file system has no lock file: MDB_NOLOCK, and what was read
- *      is thrown away when a writer got two transactions ahead meanwhile.
+ *  (9) The table of readers is a mapped file with holes: on a full disk,
+ * filling one is a SIGBUS.  Its blocks are reserved before LMDB maps it. (10) A
+ * read-only file system has no lock file: MDB_NOLOCK, and what was read is
+ * thrown away when a writer got two transactions ahead meanwhile.
  */
 #include "index/index_env.h"
 
@@ -32,6 +34,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -41,6 +44,7 @@
 #define LOCK_FILE "lock.mdb"
 #define MAP_BYTES_DEFAULT ((size_t)1 << 30) /* of addresses, not of disk */
 #define READERS_MAX 510
+#define LOCK_FILE_BYTES 65536 /* 510 slots of 64 bytes, and a head */
 #define RETRY_MAX 20
 
 /* Room in the file for the pages that any transaction rewrites. */
@@ -52,7 +56,7 @@ struct index_env {
 	dev_t dev;		/* set once, as all below but the two handles */
 	ino_t ino;
 	char *dir;
-	bool read_only, no_lock;
+	bool no_lock; /* and read only */
 	struct msn_rwlock resize;
 	MDB_env *mdb;		    /* under resize */
 	MDB_dbi dbis[INDEX_TABLES]; /* under resize */
@@ -139,6 +143,27 @@ static int create_tables(struct index_env *env)
 	return index_rc(NULL, mdb_txn_commit(txn));
 }
 
+/*
+ * (9) Only called when this process has no environment of this file open: to
+ * close a second descriptor of the lock file would drop (1) the locks.
+ */
+static int reserve_lock_file(const struct index_env *env)
+{
+	msn_auto(msn_freep) char *path = msn_format("%s/" LOCK_FILE, env->dir);
+	msn_auto(msn_closep) int fd = -1;
+	int rc;
+
+	if (!path)
+		return msn_fail(-ENOMEM);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return msn_fail(-errno);
+	do {
+		rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, LOCK_FILE_BYTES);
+	} while (rc && errno == EINTR);
+	return rc && errno != EOPNOTSUPP ? msn_fail(-errno) : 0;
+}
+
 static int lmdb_open(struct index_env *env, size_t map_bytes)
 {
 	unsigned flags = MDB_NORDAHEAD | MDB_NOTLS;
@@ -149,10 +174,8 @@ static int lmdb_open(struct index_env *env, size_t map_bytes)
 	rc = mdb_env_create(&env->mdb);
 	if (rc)
 		return index_rc(NULL, rc);
-	if (env->read_only)
-		flags |= MDB_RDONLY;
 	if (env->no_lock)
-		flags |= MDB_NOLOCK;
+		flags |= MDB_RDONLY | MDB_NOLOCK;
 	rc = mdb_env_set_maxdbs(env->mdb, INDEX_TABLES);
 	if (rc == 0)
 		rc = mdb_env_set_maxreaders(env->mdb, READERS_MAX);
@@ -201,14 +224,18 @@ bool msn_index_exists(const char *dir)
 	return data_stat(dir, &st) == 0 && st.st_size > 0;
 }
 
-/* (9) Can the lock file be had without making one? */
-static bool lock_file_usable(const char *dir)
+/*
+ * (10) Can the files be written, so that readers can be registered?  Then a
+ * catalog that is only to be read is opened like any other, and shared.
+ */
+static bool files_writable(const char *dir)
 {
 	msn_auto(msn_closep) int fd =
 		open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	return fd >= 0 &&
-	       faccessat(fd, LOCK_FILE, R_OK | W_OK, AT_EACCESS) == 0;
+	       faccessat(fd, LOCK_FILE, R_OK | W_OK, AT_EACCESS) == 0 &&
+	       faccessat(fd, DATA_FILE, R_OK | W_OK, AT_EACCESS) == 0;
 }
 
 static void env_free(struct index_env *env)
@@ -227,6 +254,29 @@ static void env_freep(struct index_env **env)
 	env_free(*env);
 }
 
+/*
+ * (7) Before LMDB maps the file.  A writer may be at work on a meta page at
+ * this very moment: what is damaged is so the second time too.
+ */
+static int check_metas(const struct index_env *env, const char **wrong)
+{
+	msn_auto(msn_freep) char *path = msn_format("%s/" DATA_FILE, env->dir);
+	msn_auto(msn_closep) int fd = -1;
+
+	if (!path)
+		return msn_fail(-ENOMEM);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return msn_fail(-errno);
+	for (unsigned i = 0; i < RETRY_MAX; i++) {
+		*wrong = index_check_metas(fd);
+		if (!*wrong)
+			return 0;
+		sched_yield();
+	}
+	return msn_fail(-EBADMSG);
+}
+
 static int env_new(struct index_env **out, const struct msn_index_opts *opts,
 		   bool fresh, const char **wrong)
 {
@@ -237,12 +287,15 @@ static int env_new(struct index_env **out, const struct msn_index_opts *opts,
 	if (!env)
 		return msn_fail(-ENOMEM);
 	msn_rwlock_init(&env->resize, MSN_RANK_LEAF);
-	env->read_only = opts->read_only;
-	env->no_lock = opts->read_only && !lock_file_usable(opts->dir);
+	env->no_lock = opts->read_only && !files_writable(opts->dir);
 	env->dir = msn_strdup(opts->dir);
 	if (!env->dir)
 		return msn_fail(-ENOMEM);
-	rc = lmdb_open(env, map);
+	rc = fresh ? 0 : check_metas(env, wrong);
+	if (rc == 0 && !env->no_lock)
+		rc = reserve_lock_file(env);
+	if (rc == 0)
+		rc = lmdb_open(env, map);
 	if (rc == 0 && fresh)
 		rc = create_tables(env);
 	if (rc == 0)
@@ -253,12 +306,14 @@ static int env_new(struct index_env **out, const struct msn_index_opts *opts,
 	return 0;
 }
 
-/* An environment for reading serves no writer; the other way it does. */
+/*
+ * One without locks serves no writer, and may stand beside one that has them.
+ */
 static struct index_env *registry_find(const struct stat *st, bool read_only)
 {
 	for (struct index_env *e = registry; e; e = e->next)
 		if (e->dev == st->st_dev && e->ino == st->st_ino &&
-		    (read_only || !e->read_only))
+		    (read_only || !e->no_lock))
 			return e;
 	return NULL;
 }
@@ -323,40 +378,21 @@ int index_env_open(struct index_env **out, const struct msn_index_opts *opts,
 	return msn_pass(rc);
 }
 
-static bool file_in_use(const struct index_env *env)
-{
-	for (struct index_env *e = registry; e; e = e->next)
-		if (e->dev == env->dev && e->ino == env->ino && e->refs)
-			return true;
-	return false;
-}
-
-/* (1) All environments of a file are closed with the last of them. */
 void index_env_close(struct index_env *env)
 {
 	struct index_env **at = &registry;
 
 	pthread_mutex_lock(&registry_lock);
-	env->refs--;
-	if (!file_in_use(env)) {
-		dev_t dev = env->dev;
-		ino_t ino = env->ino;
-
-		while (*at) {
-			struct index_env *e = *at;
-
-			if (e->dev != dev || e->ino != ino) {
-				at = &e->next;
-				continue;
-			}
-			*at = e->next;
-			env_free(e);
-		}
+	if (--env->refs == 0) {
+		while (*at != env)
+			at = &(*at)->next;
+		*at = env->next;
+		env_free(env);
 	}
 	pthread_mutex_unlock(&registry_lock);
 }
 
-/* (2), (3): @bytes of 0 takes over the size that the file says. */
+/* (2), (3): a size of 0 takes over what the file says. */
 static int map_resize(struct index_env *env, bool grow)
 {
 	MDB_envinfo info;
@@ -400,7 +436,7 @@ static void tx_abort(struct index_tx *tx)
 	msn_rwlock_unlock(&tx->env->resize);
 }
 
-/* (9) Without locks a writer reuses pages from the second commit on. */
+/* (10) Without locks a writer reuses pages from the second commit on. */
 static bool tx_overtaken(struct index_tx *tx)
 {
 	MDB_envinfo info;

@@ -83,6 +83,12 @@ int index_walk(struct index_tx *tx, enum index_table table,
 	       const struct index_bytes *from, index_each_fn *each, void *arg);
 
 /*
+ * Text of what is broken in the meta pages of the data file @fd, or NULL: to be
+ * asked before LMDB maps the file.
+ */
+const char *index_check_metas(int fd);
+
+/*
  * Text of what is broken in the tree of the data file @fd as of transaction
  * @txnid, which is held open, or NULL.
  */

@@ -28,7 +28,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Staging memory is handed out in chunks of one frame. */
+/*
+ * Staging memory is handed out in chunks of one frame.  It is not registered
+ * with the kernel: to make all its pages first takes longer than many a read.
+ */
 #define CHUNK_COUNT 32
 #define CHUNK_PAGES 64
 #define CHUNK_BYTES (CHUNK_PAGES * MSN_PAGE_SIZE)
@@ -241,7 +244,6 @@ static void run_start(struct msn_frame_reader *r, const struct fr_run *plan)
 		.buf = r->memory + at * CHUNK_BYTES,
 		.len = pages * MSN_PAGE_SIZE,
 		.offset = plan->first * MSN_PAGE_SIZE,
-		.buf_index = 1,
 		.done = run_done,
 	};
 	r->taken |= run->chunks;
@@ -326,22 +328,18 @@ int msn_frame_reader_sum(struct msn_frame_reader *r, const struct msn_extent *e,
 
 static int reader_init(struct msn_frame_reader *r)
 {
-	struct iovec memory = { .iov_len = CHUNK_COUNT * CHUNK_BYTES };
 	int rc;
 
 	rc = msn_frame_cache_new(&r->cache);
 	if (rc)
 		return msn_pass(rc);
-	r->memory = msn_alloc_aligned(MSN_PAGE_SIZE, memory.iov_len);
+	r->memory = msn_alloc_aligned(MSN_PAGE_SIZE, CHUNK_COUNT * CHUNK_BYTES);
 	if (!r->memory)
 		return msn_fail(-ENOMEM);
 	rc = msn_aio_new(&r->aio,
 			 &(struct msn_aio_opts){ .method = r->opts.aio,
 						 .depth = CHUNK_COUNT });
-	if (rc)
-		return msn_pass(rc);
-	memory.iov_base = r->memory;
-	return msn_pass(msn_aio_register(r->aio, &memory, 1));
+	return msn_pass(rc);
 }
 
 int msn_frame_reader_new(struct msn_frame_reader **out,

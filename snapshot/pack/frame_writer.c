@@ -50,7 +50,8 @@ struct fw_stage {
 
 struct msn_frame_writer {
 	struct msn_frame_writer_opts opts;
-	uint8_t *memory; /* of all stages */
+	uint8_t *memory;  /* of all stages */
+	unsigned written; /* stages, until the memory is registered */
 	struct fw_stage stages[MSN_FRAME_STAGES];
 	struct fw_pack *pack;	      /* open, or NULL */
 	struct fw_stage *stage;	      /* open, or NULL */
@@ -147,9 +148,29 @@ static void stage_write(struct msn_frame_writer *fw)
 	msn_aio_queue(fw->opts.aio, &s->req);
 }
 
+/*
+ * To register 8 MiB means to make all its pages, 2 ms: more than a small save
+ * takes in all.  So it is done when a save has used them once.  A failure only
+ * means that requests go on without.
+ */
+static void memory_register(struct msn_frame_writer *fw)
+{
+	struct iovec memory = { fw->memory, MSN_FRAME_STAGES * STAGE_BYTES };
+
+	if (++fw->written != MSN_FRAME_STAGES + 1)
+		return;
+	msn_aio_drain(fw->opts.aio);
+	if (msn_aio_register(fw->opts.aio, &memory, 1))
+		return;
+	for (size_t i = 0; i < MSN_FRAME_STAGES; i++)
+		fw->stages[i].req.buf_index = 1;
+}
+
 static void stage_open(struct msn_frame_writer *fw)
 {
 	struct fw_stage *s = NULL;
+
+	memory_register(fw);
 
 	while (!s) {
 		for (size_t i = 0; !s && i < MSN_FRAME_STAGES; i++)
@@ -291,8 +312,6 @@ int msn_frame_writer_new(struct msn_frame_writer **out,
 			 struct msn_failure *why)
 {
 	msn_auto(msn_frame_writer_freep) struct msn_frame_writer *fw = NULL;
-	struct iovec memory = { .iov_len = MSN_FRAME_STAGES * STAGE_BYTES };
-	int rc;
 
 	fw = msn_alloc(sizeof(*fw));
 	if (!fw)
@@ -300,19 +319,13 @@ int msn_frame_writer_new(struct msn_frame_writer **out,
 					 opts->where);
 	fw->opts = *opts;
 	fw->head.snapshot = opts->snapshot;
-	fw->memory = msn_alloc_aligned(MSN_PAGE_SIZE, memory.iov_len);
+	fw->memory = msn_alloc_aligned(MSN_PAGE_SIZE,
+				       MSN_FRAME_STAGES * STAGE_BYTES);
 	if (!fw->memory)
 		return msn_failure_errno(why, -ENOMEM, "could not write to %s",
 					 opts->where);
-	memory.iov_base = fw->memory;
-	rc = msn_aio_register(opts->aio, &memory, 1);
-	if (rc)
-		return msn_failure_errno(why, rc, "could not write to %s",
-					 opts->where);
-	for (size_t i = 0; i < MSN_FRAME_STAGES; i++) {
+	for (size_t i = 0; i < MSN_FRAME_STAGES; i++)
 		fw->stages[i].buf = fw->memory + i * STAGE_BYTES;
-		fw->stages[i].req.buf_index = 1;
-	}
 	*out = msn_steal(fw);
 	return 0;
 }

@@ -1,5 +1,7 @@
 /*
- * Dedup table: buckets of four, the oldest of which makes room.
+ * Dedup table: buckets of four.  The sums of a bucket share half a cache line,
+ * so that a page that was never seen costs one miss; a full bucket gives up the
+ * entry that the new sum's own bits point at.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,13 +13,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define WAYS 4
 #define BUCKETS (MSN_DEDUP_SLOTS / WAYS)
 
 struct bucket {
-	struct msn_dedup_entry way[WAYS]; /* newest first; file NULL: free */
+	uint64_t sum[WAYS];
+	struct msn_dedup_entry way[WAYS]; /* file NULL: free */
 };
 
 struct msn_dedup {
@@ -57,16 +59,22 @@ const struct msn_dedup_entry *msn_dedup_find(const struct msn_dedup *d,
 {
 	const struct bucket *b = bucket_of(d, sum);
 
-	for (int i = 0; i < WAYS; i++)
-		if (b->way[i].file && b->way[i].sum == sum)
+	for (unsigned i = 0; i < WAYS; i++)
+		if (b->sum[i] == sum && b->way[i].file)
 			return &b->way[i];
 	return NULL;
 }
 
-void msn_dedup_add(struct msn_dedup *d, const struct msn_dedup_entry *e)
+void msn_dedup_add(struct msn_dedup *d, uint64_t sum,
+		   const struct msn_dedup_entry *e)
 {
-	struct bucket *b = bucket_of(d, e->sum);
+	struct bucket *b = bucket_of(d, sum);
+	unsigned i = 0;
 
-	memmove(&b->way[1], &b->way[0], (WAYS - 1) * sizeof(b->way[0]));
-	b->way[0] = *e;
+	while (i < WAYS && b->sum[i] != 0)
+		i++;
+	if (i == WAYS)
+		i = (unsigned)(sum >> 62) % WAYS;
+	b->sum[i] = sum;
+	b->way[i] = *e;
 }

@@ -5,7 +5,7 @@
  *
  * Maps a page's checksum to the place where an equal page may be.  May be: the
  * checksum is only a hint, and the caller compares the bytes.  The table has a
- * fixed size and forgets the oldest of a bucket; forgetting costs space, never
+ * fixed size and forgets one of a full bucket; forgetting costs space, never
  * correctness.
  */
 #ifndef MSN_SAVE_DEDUP_H
@@ -20,7 +20,6 @@
 struct msn_dedup;
 
 struct msn_dedup_entry {
-	uint64_t sum;
 	struct msn_file *file; /* where its bytes are still to be read */
 	uint64_t offset;
 	struct msn_place place; /* where they were stored */
@@ -36,6 +35,8 @@ MSN_DEFINE_AUTO(struct msn_dedup, msn_dedup_free)
 const struct msn_dedup_entry *msn_dedup_find(const struct msn_dedup *d,
 					     uint64_t sum);
 
-void msn_dedup_add(struct msn_dedup *d, const struct msn_dedup_entry *e);
+/* Remembers the page with this checksum. */
+void msn_dedup_add(struct msn_dedup *d, uint64_t sum,
+		   const struct msn_dedup_entry *e);
 
 #endif /* MSN_SAVE_DEDUP_H */

@@ -285,6 +285,7 @@ struct msn_saver *msn_saver_free(struct msn_saver *sv)
 	msn_manifest_free(sv->parent);
 	msn_manifest_free(sv->m);
 	free(sv->objects);
+	free(sv->scratch);
 	free(sv);
 	return NULL;
 }

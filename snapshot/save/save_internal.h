@@ -9,11 +9,8 @@
 #include "save/dedup.h"
 #include "save/save.h"
 
-/* Pages that are looked at together: one read, one look at the parent. */
+/* Pages that are looked at together: one look at the parent, one at twins. */
 #define MSN_SAVE_BATCH_PAGES 256
-
-/* Pieces of a batch that are read by one buffered call. */
-#define MSN_SAVE_BATCH_PIECES 256
 
 /* A shared object that is saved by its contents. */
 struct msn_save_object {
@@ -34,6 +31,10 @@ struct msn_saver {
 	struct msn_reader *reader;   /* of @parent, or NULL */
 	struct msn_writer *writer;
 	struct msn_dedup *dedup; /* NULL once the space is released */
+
+	/* MSN_SAVE_BATCH_PAGES pages to read others' bytes into; lazily made.
+	 */
+	uint8_t *scratch;
 
 	struct msn_save_object *objects; /* parallel to m->objects */
 	size_t object_cap;
@@ -73,12 +74,46 @@ MSN_MUST_CHECK int msn_save_pages(struct msn_page_sink *sink, uint64_t page,
 				  size_t count, const uint8_t *bytes,
 				  struct msn_page_origin origin);
 
+/* A batch, and what was found out about each of its pages. */
+struct msn_save_batch {
+	struct msn_page_sink *sink;
+	uint64_t page;
+	size_t count;
+	const uint8_t *bytes;
+	struct msn_page_origin origin;
+	uint64_t sum[MSN_SAVE_BATCH_PAGES];
+	bool zero[MSN_SAVE_BATCH_PAGES];
+	bool same[MSN_SAVE_BATCH_PAGES]; /* as the parent's */
+	bool twin[MSN_SAVE_BATCH_PAGES]; /* of one stored at @place */
+	struct msn_place place[MSN_SAVE_BATCH_PAGES];
+};
+
+static inline const uint8_t *msn_save_batch_page(const struct msn_save_batch *b,
+						 size_t i)
+{
+	return b->bytes + i * MSN_PAGE_SIZE;
+}
+
+/* The scratch buffer, or NULL if there is no memory. */
+uint8_t *msn_save_scratch(struct msn_saver *sv);
+
 /* Takes over the parent's extents for pages that cannot have changed. */
 MSN_MUST_CHECK int msn_save_inherit(struct msn_page_sink *sink, uint64_t page,
 				    uint64_t count);
 
 /* Counts progress; -ECANCELED if the caller wants no more. */
 MSN_MUST_CHECK int msn_save_progress(struct msn_saver *sv, uint64_t bytes);
+
+/* ---- save_twins.c -------------------------------------------------------- */
+
+/*
+ * Marks the pages of a batch that equal one which this save has stored before:
+ * by their sums first, and then by their bytes.
+ */
+void msn_save_find_twins(struct msn_save_batch *b);
+
+/* Marks page @i if it equals an earlier page of its own batch. */
+void msn_save_find_twin_inside(struct msn_save_batch *b, size_t i);
 
 /* ---- save_walk.c --------------------------------------------------------- */
 

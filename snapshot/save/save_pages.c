@@ -93,25 +93,16 @@ int msn_save_inherit(struct msn_page_sink *sink, uint64_t page, uint64_t count)
 	return msn_save_progress(sink->sv, count * MSN_PAGE_SIZE);
 }
 
-/* A batch, and what was found out about each of its pages. */
-struct batch {
-	struct msn_page_sink *sink;
-	uint64_t page;
-	size_t count;
-	const uint8_t *bytes;
-	struct msn_page_origin origin;
-	uint64_t sum[MSN_SAVE_BATCH_PAGES];
-	bool zero[MSN_SAVE_BATCH_PAGES];
-	bool same[MSN_SAVE_BATCH_PAGES]; /* as the parent's */
-};
-
-static const uint8_t *page_bytes(const struct batch *b, size_t i)
+uint8_t *msn_save_scratch(struct msn_saver *sv)
 {
-	return b->bytes + i * MSN_PAGE_SIZE;
+	if (!sv->scratch)
+		sv->scratch = msn_alloc_aligned(
+			MSN_PAGE_SIZE, MSN_SAVE_BATCH_PAGES * MSN_PAGE_SIZE);
+	return sv->scratch;
 }
 
 /* Sums of all pages, and a first guess which are the parent's. */
-static int examine(struct batch *b)
+static int examine(struct msn_save_batch *b)
 {
 	struct msn_saver *sv = b->sink->sv;
 
@@ -119,11 +110,11 @@ static int examine(struct batch *b)
 		uint64_t old_sum;
 		int rc;
 
-		b->same[i] = false;
-		b->zero[i] = msn_page_is_zero(page_bytes(b, i));
+		b->same[i] = b->twin[i] = false;
+		b->zero[i] = msn_page_is_zero(msn_save_batch_page(b, i));
 		if (b->zero[i])
 			continue;
-		b->sum[i] = msn_digest_page(page_bytes(b, i));
+		b->sum[i] = msn_digest_page(msn_save_batch_page(b, i));
 		if (!b->sink->old)
 			continue;
 		rc = msn_reader_sum(sv->reader, b->sink->old, b->page + i,
@@ -136,23 +127,19 @@ static int examine(struct batch *b)
 }
 
 /* The bytes decide: clears what only seemed to be the parent's. */
-static int compare_with_parent(struct batch *b)
+static int compare_with_parent(struct msn_save_batch *b)
 {
 	struct msn_saver *sv = b->sink->sv;
-	msn_auto(msn_freep) uint8_t *old = NULL;
-
 	for (size_t i = 0; i < b->count; i++) {
 		size_t run = 0;
+		uint8_t *old;
 		int rc;
 
 		while (i + run < b->count && b->same[i + run])
 			run++;
 		if (run == 0)
 			continue;
-		if (!old)
-			old = msn_alloc_aligned(MSN_PAGE_SIZE,
-						MSN_SAVE_BATCH_PAGES *
-							MSN_PAGE_SIZE);
+		old = msn_save_scratch(sv);
 		if (!old)
 			return msn_failure_errno(sv->why, -ENOMEM,
 						 "comparing with the parent");
@@ -162,52 +149,41 @@ static int compare_with_parent(struct batch *b)
 			return msn_pass(rc);
 		for (size_t k = 0; k < run; k++)
 			b->same[i + k] = memcmp(old + k * MSN_PAGE_SIZE,
-						page_bytes(b, i + k),
+						msn_save_batch_page(b, i + k),
 						MSN_PAGE_SIZE) == 0;
 		i += run - 1;
 	}
 	return 0;
 }
 
-/* Is the page that was stored from @e still equal to @bytes? */
-static bool is_equal(const struct msn_dedup_entry *e, const uint8_t *bytes)
-{
-	_Alignas(64) uint8_t page[MSN_PAGE_SIZE];
-	size_t done;
-
-	return msn_file_read(e->file, e->offset, page, sizeof(page), &done) ==
-		       0 &&
-	       memcmp(page, bytes, sizeof(page)) == 0;
-}
-
-static int store_page(struct batch *b, size_t i)
+static int store_page(struct msn_save_batch *b, size_t i)
 {
 	struct msn_saver *sv = b->sink->sv;
-	const struct msn_dedup_entry *seen =
-		sv->dedup ? msn_dedup_find(sv->dedup, b->sum[i]) : NULL;
 	struct msn_place place;
 	int rc;
 
-	if (seen && is_equal(seen, page_bytes(b, i))) {
+	if (!b->twin[i])
+		msn_save_find_twin_inside(b, i);
+	if (b->twin[i]) {
 		sv->m->stats.deduped++;
-		return append_place(b->sink, b->page + i, seen->place);
+		return append_place(b->sink, b->page + i, b->place[i]);
 	}
-	rc = msn_writer_add(sv->writer, page_bytes(b, i), b->sum[i], &place,
-			    sv->why);
+	rc = msn_writer_add(sv->writer, msn_save_batch_page(b, i), b->sum[i],
+			    &place, sv->why);
 	if (rc)
 		return msn_pass(rc);
 	sv->m->stats.stored++;
-	if (sv->dedup && b->origin.file && !seen)
-		msn_dedup_add(sv->dedup, &(struct msn_dedup_entry){
-						 .sum = b->sum[i],
-						 .file = b->origin.file,
-						 .offset = b->origin.offset +
-							   i * MSN_PAGE_SIZE,
-						 .place = place });
+	if (sv->dedup && b->origin.file)
+		msn_dedup_add(
+			sv->dedup, b->sum[i],
+			&(struct msn_dedup_entry){ .file = b->origin.file,
+						   .offset = b->origin.offset +
+							     i * MSN_PAGE_SIZE,
+						   .place = place });
 	return append_place(b->sink, b->page + i, place);
 }
 
-static int take_page(struct batch *b, size_t i)
+static int take_page(struct msn_save_batch *b, size_t i)
 {
 	struct msn_page_sink *sink = b->sink;
 
@@ -228,12 +204,14 @@ static int take_page(struct batch *b, size_t i)
 	return msn_pass(store_page(b, i));
 }
 
-static int save_batch(struct batch *b)
+static int save_batch(struct msn_save_batch *b)
 {
 	int rc = examine(b);
 
 	if (rc == 0 && b->sink->old)
 		rc = compare_with_parent(b);
+	if (rc == 0 && b->sink->sv->dedup)
+		msn_save_find_twins(b);
 	for (size_t i = 0; rc == 0 && i < b->count; i++)
 		rc = take_page(b, i);
 	return rc ? msn_pass(rc)
@@ -243,9 +221,12 @@ static int save_batch(struct batch *b)
 int msn_save_pages(struct msn_page_sink *sink, uint64_t page, size_t count,
 		   const uint8_t *bytes, struct msn_page_origin origin)
 {
-	struct batch b = {
-		.sink = sink, .page = page, .bytes = bytes, .origin = origin
-	};
+	struct msn_save_batch b; /* examine() sets what is looked at */
+
+	b.sink = sink;
+	b.page = page;
+	b.bytes = bytes;
+	b.origin = origin;
 
 	while (count > 0) {
 		int rc;

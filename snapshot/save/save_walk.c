@@ -5,7 +5,7 @@
  *
  * Pages that this process has mapped are looked at where they are.  Pages that
  * it cannot map (another process's) are read in batches of many runs at once,
- * since one call costs more than a page.
+ * since one call costs more than a page, and ahead of those who look at them.
  */
 #include "save/save_internal.h"
 
@@ -13,48 +13,36 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "image/image.h"
+#include "save/fetch.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
-
-/* A run that waits to be read. */
-struct piece {
-	uint64_t page; /* number under which it is saved */
-	bool keep_zero;
-};
+#include <stdlib.h>
 
 struct walk {
 	struct msn_saver *sv;
 	struct msn_page_sink sink;
 	size_t mapping; /* index of the mapping that is walked */
-
-	struct msn_file *file; /* of what is queued */
-	uint8_t *buf;	       /* MSN_SAVE_BATCH_PAGES pages */
-	size_t used;	       /* bytes of @buf */
-	struct piece *pieces;  /* parallel to @io */
-	struct msn_file_io *io;
-	size_t count;
+	uint8_t *buf;	/* MSN_SAVE_BATCH_PAGES pages of page tables; lazily */
+	struct msn_fetch *fetch;       /* made when it is needed */
+	struct msn_fetch_batch *batch; /* that is being filled, or NULL */
 };
 
-static int walk_init(struct walk *w, struct msn_saver *sv)
+static void walk_init(struct walk *w, struct msn_saver *sv)
 {
 	*w = (struct walk){ .sv = sv };
 	w->sink.sv = sv;
-	w->buf = msn_alloc_aligned(MSN_PAGE_SIZE,
-				   MSN_SAVE_BATCH_PAGES * MSN_PAGE_SIZE);
-	w->pieces = msn_alloc_array(MSN_SAVE_BATCH_PIECES, sizeof(*w->pieces));
-	w->io = msn_alloc_array(MSN_SAVE_BATCH_PIECES, sizeof(*w->io));
-	return w->buf && w->pieces && w->io
-		       ? 0
-		       : msn_failure_errno(sv->why, -ENOMEM, "saving");
 }
 
 static void walk_deinit(struct walk *w)
 {
-	msn_freep(&w->buf);
-	msn_freep(&w->pieces);
-	msn_freep(&w->io);
+	msn_fetch_free(w->fetch);
+	free(w->buf);
+}
+
+static int no_memory(struct walk *w)
+{
+	return msn_failure_errno(w->sv->why, -ENOMEM, "saving");
 }
 
 static int unreadable(struct walk *w, uint64_t page, int rc)
@@ -71,53 +59,103 @@ static int unreadable(struct walk *w, uint64_t page, int rc)
 				 addr);
 }
 
-/* Reads and saves what is queued. */
-static int flush(struct walk *w)
+/* Saves the pages of a batch that was read. */
+static int save_fetched(struct walk *w, const struct msn_fetch_batch *b)
 {
-	size_t count = w->count;
-	int rc;
+	if (b->rc)
+		return unreadable(w, b->page[0], b->rc);
+	for (size_t i = 0; i < b->count; i++) {
+		int rc;
 
-	if (count == 0)
-		return 0;
-	w->count = 0;
-	w->used = 0;
-	rc = msn_file_buffer_read_batch(w->file, w->io, count);
-	if (rc)
-		return unreadable(w, w->pieces[0].page, rc);
-	for (size_t i = 0; i < count; i++) {
-		w->sink.keep_zero = w->pieces[i].keep_zero;
+		w->sink.keep_zero = b->flag[i];
 		rc = msn_save_pages(
-			&w->sink, w->pieces[i].page,
-			w->io[i].len / MSN_PAGE_SIZE, w->io[i].buf,
-			(struct msn_page_origin){ w->file, w->io[i].offset });
+			&w->sink, b->page[i], b->io[i].len / MSN_PAGE_SIZE,
+			b->io[i].buf,
+			(struct msn_page_origin){ b->file, b->io[i].offset });
 		if (rc)
 			return msn_pass(rc);
 	}
 	return 0;
 }
 
-/* Queues a run for a buffered read, in as many pieces as the buffer asks. */
+/* Saves the oldest batch under way; *@none if there is none. */
+static int save_oldest(struct walk *w, bool *none)
+{
+	struct msn_fetch_batch *b = msn_fetch_take(w->fetch);
+	int rc = 0;
+
+	*none = !b;
+	if (b) {
+		rc = save_fetched(w, b);
+		msn_fetch_release(w->fetch, b);
+	}
+	return msn_pass(rc);
+}
+
+/* Starts the batch that is being filled. */
+static void start_batch(struct walk *w)
+{
+	if (w->batch)
+		msn_fetch_start(w->fetch, w->batch);
+	w->batch = NULL;
+}
+
+/* Saves everything that is under way. */
+static int flush(struct walk *w)
+{
+	bool none = !w->fetch;
+	int rc = 0;
+
+	start_batch(w);
+	while (rc == 0 && !none)
+		rc = save_oldest(w, &none);
+	return msn_pass(rc);
+}
+
+/* A batch with room for a piece of @file. */
+static int open_batch(struct walk *w, struct msn_file *file)
+{
+	struct msn_fetch_batch *b = w->batch;
+	bool none;
+	int rc;
+
+	if (b && b->file == file && b->count < MSN_FETCH_PIECES &&
+	    b->used < MSN_FETCH_BYTES)
+		return 0;
+	if (!w->fetch && msn_fetch_new(&w->fetch))
+		return no_memory(w);
+	start_batch(w);
+	w->batch = msn_fetch_open(w->fetch);
+	if (!w->batch) {
+		rc = save_oldest(w, &none);
+		if (rc)
+			return msn_pass(rc);
+		w->batch = msn_fetch_open(w->fetch);
+	}
+	msn_assert(w->batch);
+	w->batch->file = file;
+	return 0;
+}
+
+/* Queues a run for buffered reads, in as many pieces as batches ask for. */
 static int enqueue(struct walk *w, uint64_t page, bool keep_zero,
 		   struct msn_file *file, struct msn_file_range r)
 {
-	const size_t room = MSN_SAVE_BATCH_PAGES * MSN_PAGE_SIZE;
-
 	while (r.start < r.end) {
 		size_t len = msn_file_range_length(r);
-		int rc = 0;
+		struct msn_fetch_batch *b;
+		int rc = open_batch(w, file);
 
-		if (w->count == MSN_SAVE_BATCH_PIECES || w->used == room ||
-		    (w->count > 0 && w->file != file))
-			rc = flush(w);
 		if (rc)
 			return msn_pass(rc);
-		if (len > room - w->used)
-			len = room - w->used;
-		w->file = file;
-		w->pieces[w->count] = (struct piece){ page, keep_zero };
-		w->io[w->count++] =
-			(struct msn_file_io){ r.start, w->buf + w->used, len };
-		w->used += len;
+		b = w->batch;
+		if (len > MSN_FETCH_BYTES - b->used)
+			len = MSN_FETCH_BYTES - b->used;
+		b->page[b->count] = page;
+		b->flag[b->count] = keep_zero;
+		b->io[b->count++] =
+			(struct msn_file_io){ r.start, b->buf + b->used, len };
+		b->used += len;
 		r.start += len;
 		page += len / MSN_PAGE_SIZE;
 	}
@@ -176,6 +214,11 @@ static int save_space_run(struct walk *w, bool keep_zero,
 	const struct msn_page_origin nowhere = { 0 };
 	int rc = flush(w);
 
+	if (!w->buf)
+		w->buf = msn_alloc_aligned(
+			MSN_PAGE_SIZE, MSN_SAVE_BATCH_PAGES * MSN_PAGE_SIZE);
+	if (!w->buf)
+		return no_memory(w);
 	w->sink.keep_zero = keep_zero;
 	while (rc == 0 && ar.start < ar.end) {
 		size_t len = msn_addr_range_length(ar);
@@ -257,14 +300,13 @@ static int save_run(void *ctx, const struct msn_private_run *run)
 int msn_save_private(struct msn_saver *sv)
 {
 	struct walk w;
-	int rc = walk_init(&w, sv);
+	int rc;
 
+	walk_init(&w, sv);
 	w.sink.out = &sv->m->pages;
 	w.sink.old = sv->parent ? &sv->parent->pages : NULL;
-	if (rc == 0)
-		rc = msn_mm_for_each_private_run(
-			sv->mm, (struct msn_addr_range){ 0, UINT64_MAX },
-			save_run, &w);
+	rc = msn_mm_for_each_private_run(
+		sv->mm, (struct msn_addr_range){ 0, UINT64_MAX }, save_run, &w);
 	if (rc == 0)
 		rc = flush(&w);
 	walk_deinit(&w);
@@ -339,8 +381,9 @@ static int save_object(struct walk *w, struct msn_mappable *obj, uint64_t size)
 int msn_save_objects(struct msn_saver *sv)
 {
 	struct walk w;
-	int rc = walk_init(&w, sv);
+	int rc = 0;
 
+	walk_init(&w, sv);
 	for (size_t i = 0; rc == 0 && i < sv->m->object_count; i++) {
 		w.sink.out = &sv->m->objects[i].pages;
 		w.sink.old = parent_object(sv, &sv->objects[i]);

@@ -35,7 +35,7 @@ struct msn_store;
 struct msn_store_opts {
 	const char *path;
 	bool create;	/* make it if the folder is missing or empty */
-	bool read_only; /* never write, also no lock files */
+	bool read_only; /* change nothing, make no files */
 	enum msn_aio_method aio;
 };
 

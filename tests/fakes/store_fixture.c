@@ -29,6 +29,12 @@ char *store_dir_in(const char *parent)
 	return path;
 }
 
+char *store_dir_in_memory(void)
+{
+	return access("/dev/shm", W_OK) == 0 ? store_dir_in("/dev/shm")
+					     : store_dir_new();
+}
+
 char *store_dir_new(void)
 {
 	const char *tmp = getenv("TMPDIR");
@@ -322,7 +328,7 @@ unsigned store_count_files(const char *path, const char *suffix)
 	while ((e = readdir(dir))) {
 		size_t len = strlen(e->d_name);
 
-		n += len > strlen(suffix) &&
+		n += len >= strlen(suffix) &&
 		     strcmp(e->d_name + len - strlen(suffix), suffix) == 0;
 	}
 	closedir(dir);

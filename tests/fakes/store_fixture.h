@@ -11,6 +11,9 @@
 /* A folder that does not exist yet, in one that does; for store_dir_free(). */
 char *store_dir_new(void);
 
+/* The same where a sync costs nothing, if there is such a place. */
+char *store_dir_in_memory(void);
+
 /* The same below @parent, a file system of the test's. */
 char *store_dir_in(const char *parent);
 

@@ -264,12 +264,24 @@ static void check_store(struct world *w, bool whole)
 	msn_store_close(store);
 }
 
-/* Runs a child for a random while, then kills it. */
+/* Reads events until the child is gone, or @most of them. */
+static void hear(struct world *w, int fd, unsigned most)
+{
+	struct event e;
+
+	while (most-- > 0 && read(fd, &e, sizeof(e)) == sizeof(e))
+		note(w, &e);
+}
+
+/*
+ * Runs a child until it has got somewhere, whatever time that takes here, and
+ * kills it a random while later.
+ */
 static void run_and_kill(struct world *w)
 {
-	struct timespec t = { 0, (long)(msn_rand_next(&w->rand) % 60000000) };
+	unsigned events = (unsigned)(msn_rand_next(&w->rand) % 4);
+	struct timespec t = { 0, (long)(msn_rand_next(&w->rand) % 25000000) };
 	uint64_t rand = msn_rand_next(&w->rand);
-	struct event e;
 	int ends[2], status;
 	pid_t pid;
 
@@ -280,12 +292,12 @@ static void run_and_kill(struct world *w)
 	if (pid == 0)
 		child(w->path, ends[1], rand);
 	close(ends[1]);
+	hear(w, ends[0], events);
 	nanosleep(&t, NULL);
 	kill(pid, SIGKILL);
 	CHECK(waitpid(pid, &status, 0) == pid);
 	CHECK(WIFSIGNALED(status)); /* it did not give up by itself */
-	while (read(ends[0], &e, sizeof(e)) == sizeof(e))
-		note(w, &e);
+	hear(w, ends[0], UINT32_MAX);
 	close(ends[0]);
 }
 

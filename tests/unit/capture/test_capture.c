@@ -615,6 +615,7 @@ static void attributes_name_the_process(void)
 	snprintf(pid, sizeof(pid), "%d", scene.v.pid);
 	EXPECT(strcmp(msn_manifest_attr(scene.m, "pid"), pid) == 0);
 	EXPECT(strcmp(msn_manifest_attr(scene.m, "comm"), "test_capture") == 0);
+	EXPECT(strstr(msn_manifest_attr(scene.m, "origin"), " test_capture"));
 	EXPECT(strstr(msn_manifest_attr(scene.m, "exe"), "/test_capture"));
 	EXPECT(strcmp(msn_manifest_attr(scene.m, "arch"), "x86_64") == 0);
 	EXPECT(*msn_manifest_attr(scene.m, "kernel"));

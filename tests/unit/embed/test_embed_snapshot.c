@@ -283,6 +283,7 @@ static void a_child_stores_only_what_changed(void)
 	EXPECT(stats.stored_bytes == PAGE);
 	CHECK(memsnap_store_info(f.store, "second", &info, NULL) == 0);
 	EXPECT(!memcmp(&info.parent, &first, sizeof(first)));
+	EXPECT(strstr(info.origin, " test_embed_snapsh"));
 	stats = save_stats(&f, "third", NULL, MEMSNAP_SAVE_NO_PARENT);
 	EXPECT(stats.stored_bytes == 4 * PAGE);
 	stats = save_stats(&f, "fourth", "second", 0);

@@ -25,7 +25,7 @@ struct msn_capture_blobs {
 	struct msn_save_blob *list; /* names and bytes are ours */
 	size_t count, cap;
 	char attr_text[4][4000]; /* exe, cmdline, comm, pid: clean text */
-	char origin[64]; /* what a listing shows: pid and comm */
+	char origin[64];	 /* what a listing shows: pid and comm */
 	char kernel[128];
 	struct msn_save_text attrs[8];
 	size_t attr_count;

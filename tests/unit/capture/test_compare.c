@@ -28,8 +28,10 @@ static char *memory, *file, *object;
 
 static void change(int sig)
 {
+	unsigned what = (unsigned)told->made;
+
 	(void)sig;
-	switch ((uint64_t)told->made) {
+	switch (what) {
 	case 1:
 		memory[3 * PAGE + 17] ^= 1;
 		memory[4 * PAGE] ^= 1;

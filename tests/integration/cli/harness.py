@@ -5,9 +5,7 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -83,15 +81,14 @@ class Case(unittest.TestCase):
         return v
 
     def start(self, *args, store=None, user=None, stdin=subprocess.DEVNULL,
-              stdout=subprocess.PIPE, env=None):
+              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=None):
         who = {"user": user, "group": user_group(user),
                "extra_groups": []} if user else {}
         base = {k: v for k, v in os.environ.items()
                 if not k.startswith("MEMSNAP") and k != "XDG_DATA_HOME"}
-        # A captured child may be traced by its uncle only where Yama is off.
         return subprocess.Popen(
             [self.program, *map(str, args)], stdin=stdin, stdout=stdout,
-            stderr=subprocess.PIPE, cwd=self.folder,
+            stderr=stderr, cwd=self.folder,
             env={**base, "MEMSNAP_STORE": store or self.store, **(env or {})},
             **who)
 

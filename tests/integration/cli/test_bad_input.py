@@ -1,10 +1,8 @@
 """References, processes and stores that are not what they should be."""
 import os
-import stat
 import subprocess
-import unittest
 
-from harness import Case, PAGE, ROOT, main, needs_root
+from harness import Case, main, needs_root
 
 
 class References(Case):

@@ -233,8 +233,7 @@ static const struct msn_option options[] = {
 	{ "parent", 0, "REF", "store only what differs from this snapshot" },
 	{ "label", 'l', "KEY=VALUE",
 	  "note this with the snapshot; repeatable" },
-	{ "stage", 0, "MIB",
-	  "memory to copy pages into, for a shorter stop; or all, none" },
+	{ "stage", 0, "MIB", "memory to copy the private pages into" },
 	{ "bytes", 'p', NULL, "print sizes as plain numbers of bytes" },
 	{}
 };

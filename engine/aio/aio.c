@@ -18,7 +18,6 @@
 #include "base/limits.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <time.h>
 
 /*
@@ -81,20 +80,6 @@ static void start(struct msn_aio *aio, struct msn_aio_req *req)
 	line_append(&aio->failed_end, req);
 }
 
-/*
- * Direct I/O moves whole blocks: when it stops inside one, that is the end of
- * the file, and asking for the rest would be an error of alignment.
- */
-static bool stopped_inside_a_block(const struct msn_aio_req *req)
-{
-	int flags;
-
-	if (req->op != MSN_AIO_READ || req->moved % 512 == 0)
-		return false;
-	flags = fcntl(req->fd, F_GETFL);
-	return flags >= 0 && (flags & O_DIRECT);
-}
-
 /* Takes one step's outcome into account.  True: the request is done. */
 static bool advance(struct msn_aio_req *req, ssize_t step)
 {
@@ -111,7 +96,7 @@ static bool advance(struct msn_aio_req *req, ssize_t step)
 		return true;
 	if (step == 0 && req->op == MSN_AIO_WRITE)
 		req->result = msn_fail(-EIO);
-	return step == 0 || stopped_inside_a_block(req);
+	return step == 0;
 }
 
 static void start_waiting(struct msn_aio *aio)

@@ -138,6 +138,11 @@ struct msn_aio *aio_fault_new(struct msn_aio *inner,
 	return &f->base;
 }
 
+unsigned aio_fault_seen(const struct msn_aio *aio, enum msn_aio_op op)
+{
+	return msn_container_of(aio, const struct aio_fault, base)->seen[op];
+}
+
 unsigned aio_fault_hits(const struct msn_aio *aio)
 {
 	return msn_container_of(aio, const struct aio_fault, base)->hits;

@@ -25,6 +25,9 @@ struct aio_fault_rule {
 struct msn_aio *aio_fault_new(struct msn_aio *inner,
 			      const struct aio_fault_rule *rules, size_t count);
 
+/* How many steps of a kind there were so far, harmed or not. */
+unsigned aio_fault_seen(const struct msn_aio *aio, enum msn_aio_op op);
+
 /* How many steps were harmed so far. */
 unsigned aio_fault_hits(const struct msn_aio *aio);
 

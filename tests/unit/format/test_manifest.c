@@ -522,6 +522,8 @@ static void small_bytes_cannot_ask_for_much_memory(void)
 
 	for (size_t t = 0; t < sizeof(tags); t++) {
 		msn_auto(msn_freep) uint8_t *bytes = malloc(2 * COUNT + 2);
+		struct msn_manifest *m = NULL;
+		struct msn_failure why;
 
 		CHECK(bytes);
 		bytes[0] = 0x08;
@@ -530,7 +532,10 @@ static void small_bytes_cannot_ask_for_much_memory(void)
 			bytes[2 * i] = tags[t];
 			bytes[2 * i + 1] = 0;
 		}
-		EXPECT(decode(bytes, 2 * COUNT + 2) == -EBADMSG);
+		why = (struct msn_failure){ 0 };
+		EXPECT(msn_manifest_decode(&m, bytes, 2 * COUNT + 2, &why) ==
+		       -EBADMSG);
+		EXPECT(strstr(why.text, "more memory than its size"));
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "support/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -318,6 +319,39 @@ static void a_catalog_may_be_open_twice_in_a_process(void)
 	dir_free(dir);
 }
 
+/* LMDB's own lock on its file, which says that somebody uses it. */
+static bool locked_by_another(const char *dir)
+{
+	struct flock probe = { .l_type = F_WRLCK, .l_len = 1 };
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lock.mdb", dir);
+	fd = open(path, O_RDWR);
+	return fd >= 0 && fcntl(fd, F_GETLK, &probe) == 0 &&
+	       probe.l_type != F_UNLCK;
+}
+
+static void closing_one_of_two_keeps_the_lock_of_the_other(void)
+{
+	char *dir = dir_new();
+	struct msn_index *one = open_at(dir, 0), *two = open_at(dir, 0);
+
+	msn_index_close(two);
+	for (int turn = 0; turn < 2; turn++) {
+		pid_t pid = fork();
+		int status;
+
+		if (pid == 0)
+			_exit(locked_by_another(dir));
+		CHECK(waitpid(pid, &status, 0) == pid);
+		EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == !turn);
+		if (turn == 0)
+			msn_index_close(one);
+	}
+	dir_free(dir);
+}
+
 /* Readers that die leave slots; more of them than there are slots. */
 static void dead_readers_do_not_use_up_slots(void)
 {
@@ -476,6 +510,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_full_map_grows),
 		CHECK_TEST(a_map_that_another_process_grew_is_followed),
 		CHECK_TEST(a_catalog_may_be_open_twice_in_a_process),
+		CHECK_TEST(closing_one_of_two_keeps_the_lock_of_the_other),
 		CHECK_TEST(dead_readers_do_not_use_up_slots),
 		CHECK_TEST(an_empty_folder_is_no_catalog),
 		CHECK_TEST(a_newer_catalog_is_told),

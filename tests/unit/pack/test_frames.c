@@ -108,8 +108,9 @@ static void add_pages(struct fixture *f, uint64_t count,
 	}
 }
 
-static int read_back(struct fixture *f, const struct msn_extents *list,
-		     uint64_t count, uint8_t *out, struct msn_failure *why)
+static int read_as(struct fixture *f, uint64_t generation, uint64_t id,
+		   const struct msn_extents *list, uint64_t count, uint8_t *out,
+		   struct msn_failure *why)
 {
 	struct msn_frame_pack packs[PACKS_MAX];
 	struct msn_frame_reader_opts opts = { .packs = packs,
@@ -120,11 +121,18 @@ static int read_back(struct fixture *f, const struct msn_extents *list,
 
 	opts.snapshot = f->uid;
 	for (unsigned i = 0; i < f->packs.count; i++)
-		packs[i] = (struct msn_frame_pack){ f->packs.fds[i], i + 1, 7 };
+		packs[i] = (struct msn_frame_pack){ f->packs.fds[i], id + i,
+						    generation };
 	CHECK(msn_frame_reader_new(&r, &opts, NULL) == 0);
 	rc = msn_frame_reader_read(r, list, 0, count, out, why);
 	msn_frame_reader_free(r);
 	return rc;
+}
+
+static int read_back(struct fixture *f, const struct msn_extents *list,
+		     uint64_t count, uint8_t *out, struct msn_failure *why)
+{
+	return read_as(f, 7, 1, list, count, out, why);
 }
 
 static bool same_pages(const uint8_t *got, uint64_t count)
@@ -326,6 +334,25 @@ static void a_changed_page_is_never_handed_out(void)
 	teardown(&f);
 }
 
+/* What is left of an earlier life of the file is whole, but not wanted. */
+static void frames_of_another_generation_are_told(void)
+{
+	struct fixture f = { 0 };
+	struct msn_extents list = { 0 };
+	static uint8_t got[100 * 4096];
+	struct msn_failure why = { 0 };
+
+	setup(&f, MSN_AIO_AUTO);
+	add_pages(&f, 100, &list);
+	CHECK(msn_frame_writer_finish(f.fw, NULL) == 0);
+	EXPECT(read_as(&f, 8, 1, &list, 100, got, &why) == -EBADMSG);
+	EXPECT(strstr(why.text, "another frame"));
+	EXPECT(read_as(&f, 7, 2, &list, 100, got, NULL) == -EBADMSG);
+	EXPECT(read_as(&f, 7, 1, &list, 100, got, NULL) == 0);
+	msn_extents_deinit(&list);
+	teardown(&f);
+}
+
 static void without_a_pack_every_call_fails_alike(void)
 {
 	struct fixture f = { .packs.empty = true };
@@ -370,6 +397,7 @@ static void a_failed_write_is_told_at_last_by_finish(void)
 
 		/* A failed write is not followed by a sync that succeeds. */
 		EXPECT(aio_fault_hits(f.aio) == 1);
+		EXPECT(aio_fault_seen(f.aio, MSN_AIO_FDATASYNC) == i);
 		teardown(&f);
 	}
 }
@@ -383,6 +411,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(scattered_extents_read_back),
 		CHECK_TEST(a_manifest_reads_back_over_packs),
 		CHECK_TEST(a_changed_page_is_never_handed_out),
+		CHECK_TEST(frames_of_another_generation_are_told),
 		CHECK_TEST(without_a_pack_every_call_fails_alike),
 		CHECK_TEST(a_failed_write_is_told_at_last_by_finish),
 		{}

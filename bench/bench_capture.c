@@ -50,9 +50,10 @@ static pid_t start_victim(uint64_t bytes)
 	return pid;
 }
 
-static double capture(struct scene *s, pid_t pid)
+static double capture(struct scene *s, pid_t pid, uint64_t stage_bytes)
 {
-	struct msn_capture_opts opts = { .pid = pid };
+	struct msn_capture_opts opts = { .pid = pid,
+					 .stage_bytes = stage_bytes };
 	struct msn_capture_stats stats;
 	struct msn_failure why = { 0 };
 	struct msn_uid uid;
@@ -64,28 +65,37 @@ static double capture(struct scene *s, pid_t pid)
 	return (double)stats.pause_ns / 1e9;
 }
 
-void bench_capture(const struct bench_opts *o)
+static void add(struct bench_series *series, const char *what)
 {
-	struct bench_series pause = { .rounds = o->rounds };
-	pid_t pid = start_victim(o->size_bytes);
-	struct bench_row row;
-	struct scene s;
+	struct bench_row row = bench_row(series, 0);
 
-	scene_make(&s, o->dir, 0);
-	capture(&s, pid); /* warms the packs */
-	for (unsigned i = 0; i < o->rounds; i++) {
-		pause.limit[i] =
-			limit_process_read(pid, SCENE_BASE, o->size_bytes);
-		pause.subject[i] = capture(&s, pid);
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	row = bench_row(&pause, 0);
 	row.bench = "capture";
-	row.what = "pause of the process";
+	row.what = what;
 	row.limit_name = "plain process_vm_readv";
 	row.goal = 1.5;
 	row.goal_is_most = true;
 	bench_add(&row);
+}
+
+void bench_capture(const struct bench_opts *o)
+{
+	struct bench_series lean = { .rounds = o->rounds };
+	struct bench_series staged = { .rounds = o->rounds };
+	pid_t pid = start_victim(o->size_bytes);
+	struct scene s;
+
+	scene_make(&s, o->dir, 0);
+	capture(&s, pid, 0); /* warms the packs */
+	for (unsigned i = 0; i < o->rounds; i++) {
+		lean.limit[i] =
+			limit_process_read(pid, SCENE_BASE, o->size_bytes);
+		lean.subject[i] = capture(&s, pid, 0);
+		staged.limit[i] = lean.limit[i];
+		staged.subject[i] = capture(&s, pid, UINT64_MAX);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	add(&lean, "pause, within 64 MiB of memory");
+	add(&staged, "pause, pages copied aside");
 	scene_free(&s);
 }

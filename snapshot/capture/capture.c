@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/limits.h"
 #include "capture/blobs.h"
 #include "capture/describe.h"
 #include "capture/stage.h"
@@ -32,7 +33,7 @@
 #include <string.h>
 
 /* What a process may grow by between two looks at it. */
-#define STAGE_SLACK_BYTES (UINT64_C(8) << 20)
+#define STAGE_SLACK_BYTES (UINT64_C(2) << 20)
 
 /* One capture under way. */
 struct capture {
@@ -79,15 +80,19 @@ static uint64_t available_bytes(void)
 
 /*
  * Room for what the process has of its own, and for what it adds until it is
- * stopped.  A quarter of what is free is taken at most: the process and others
- * want to go on as before.
+ * stopped; none if that is more than may be taken.
  */
 static uint64_t stage_bytes(const struct capture *c)
 {
+	uint64_t most = c->opts->stage_bytes ? c->opts->stage_bytes
+					     : MSN_STAGE_BYTES_DEFAULT;
 	uint64_t want = c->target.status.private_bytes;
 
 	want += want / 16 + STAGE_SLACK_BYTES;
-	if (c->opts->no_stage || want > available_bytes() / 4)
+	if (want > most)
+		return 0;
+	/* The process and others want to go on as before. */
+	if (want > MSN_STAGE_BYTES_DEFAULT && want > available_bytes() / 4)
 		return 0;
 	return want;
 }

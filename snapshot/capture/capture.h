@@ -34,12 +34,15 @@ struct msn_capture_opts {
 	void *progress_ctx;
 
 	/*
-	 * Do not copy the process's private memory before it is stored.  The
-	 * process then stands still until the save has read it all, about three
-	 * times as long; without this, as much memory is taken as the process
-	 * has, if that is no more than a quarter of what is available.
+	 * Memory that may be taken to copy the process's private pages aside,
+	 * so that it runs on before they are stored.  A process that has more
+	 * stands still until the save has read it all, while reading, looking
+	 * and writing overlap.  0: MSN_STAGE_BYTES_DEFAULT, which keeps a
+	 * capture within the memory of any save; less than a page: never.
+	 * Beyond the default no more than a quarter of what is available is
+	 * taken.
 	 */
-	bool no_stage;
+	uint64_t stage_bytes;
 };
 
 struct msn_capture_stats {

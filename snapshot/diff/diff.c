@@ -16,6 +16,7 @@
 #include "range/range.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,17 +173,29 @@ static int tell_progress(struct diff *d)
 
 /* ---- The batch -----------------------------------------------------------*/
 
+/* Reads one page of the batch alone; a failure names its address. */
+static int read_alone(struct diff *d, struct side *s, uint64_t page)
+{
+	struct msn_failure f = {};
+	int rc;
+
+	rc = msn_reader_read(s->reader, s->list, page - s->shift, 1, s->buf,
+			     &f);
+	if (!rc)
+		return 0;
+	return msn_failure_set(d->why, rc, f.kind,
+			       "cannot read address 0x%" PRIx64 ": %s",
+			       page << MSN_PAGE_SHIFT, f.text);
+}
+
 /*
- * A batch could not be read: its pages once more under their own numbers, so
- * that the text names the right one.
+ * A batch could not be read: its pages once more, to know which one it was.
  */
 static int read_again(struct diff *d, struct side *s, int rc,
 		      const struct msn_failure *f)
 {
 	for (size_t i = 0; i < d->batch_pages; i++) {
-		int again = msn_reader_read(s->reader, s->list,
-					    d->page[i] - s->shift, 1, s->buf,
-					    d->why);
+		int again = read_alone(d, s, d->page[i]);
 
 		if (again)
 			return msn_pass(again);

@@ -187,10 +187,12 @@ static int make_manifest(struct msn_manifest **out, const struct sample *s)
 	m->objects[0].size_bytes = s->object_pages * 4096;
 	m->object_count = s->object_pages > 0;
 	m->blobs[0].size_bytes = s->blob_bytes;
-	m->blob_count = s->blob_bytes > 0;
-	m->blobs[0].name = msn_strdup("state");
-	if (!m->blobs[0].name)
-		return -ENOMEM;
+	if (s->blob_bytes) {
+		m->blobs[0].name = msn_strdup("state");
+		m->blob_count = 1;
+		if (!m->blobs[0].name)
+			return -ENOMEM;
+	}
 	*out = msn_steal(m);
 	return 0;
 }

@@ -184,6 +184,29 @@ static int capture_into_store(struct msn_cli *cli, struct msn_capture_opts *o)
 	return capture(cli, store, o);
 }
 
+/* --stage: "all", "none" or a number of MiB. */
+static int parse_stage(struct msn_cli *cli, uint64_t *bytes)
+{
+	const char *text = msn_given_text(cli, "stage");
+	unsigned long long mib;
+	char *end;
+
+	if (!text)
+		return 0;
+	*bytes = strcmp(text, "all") == 0 ? UINT64_MAX : 1;
+	if (*bytes != 1 || strcmp(text, "none") == 0)
+		return 0;
+	errno = 0;
+	mib = strtoull(text, &end, 10);
+	if (errno || *end || end == text || *text == '-' || mib > 1 << 30)
+		return msn_failure_set(&cli->why, -EINVAL, MSN_FAILURE_INVALID,
+				       "--stage '%.80s' is neither a number of "
+				       "MiB nor 'all' nor 'none'",
+				       text);
+	*bytes = mib ? (uint64_t)mib << 20 : 1;
+	return 0;
+}
+
 static int run(struct msn_cli *cli)
 {
 	struct msn_capture_opts o = { .name = msn_given_text(cli, "name") };
@@ -191,6 +214,8 @@ static int run(struct msn_cli *cli)
 	int rc;
 
 	rc = check_name(cli, o.name);
+	if (!rc)
+		rc = parse_stage(cli, &o.stage_bytes);
 	if (!rc)
 		rc = msn_refs_pid(cli, cli->argv[0], &o.pid);
 	if (!rc)
@@ -208,6 +233,7 @@ static const struct msn_option options[] = {
 	{ "parent", 0, "REF", "store only what differs from this snapshot" },
 	{ "label", 'l', "KEY=VALUE",
 	  "note this with the snapshot; repeatable" },
+	{ "stage", 0, "MIB", "memory to copy the private pages into" },
 	{ "bytes", 'p', NULL, "print sizes as plain numbers of bytes" },
 	{}
 };
@@ -215,7 +241,8 @@ static const struct msn_option options[] = {
 const struct msn_cmd msn_cmd_capture = {
 	.name = "capture",
 	.help = "make a snapshot of a running process",
-	.synopsis = "PID [--name NAME] [--parent REF] [--label KEY=VALUE]...",
+	.synopsis = "PID [--name NAME] [--parent REF] [--label KEY=VALUE]... "
+		    "[--stage MIB]",
 	.options = options,
 	.args_min = 1,
 	.args_max = 1,

@@ -5,9 +5,7 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import unittest
 
@@ -83,15 +81,14 @@ class Case(unittest.TestCase):
         return v
 
     def start(self, *args, store=None, user=None, stdin=subprocess.DEVNULL,
-              stdout=subprocess.PIPE, env=None):
+              stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=None):
         who = {"user": user, "group": user_group(user),
                "extra_groups": []} if user else {}
         base = {k: v for k, v in os.environ.items()
                 if not k.startswith("MEMSNAP") and k != "XDG_DATA_HOME"}
-        # A captured child may be traced by its uncle only where Yama is off.
         return subprocess.Popen(
             [self.program, *map(str, args)], stdin=stdin, stdout=stdout,
-            stderr=subprocess.PIPE, cwd=self.folder,
+            stderr=stderr, cwd=self.folder,
             env={**base, "MEMSNAP_STORE": store or self.store, **(env or {})},
             **who)
 
@@ -180,6 +177,13 @@ class Case(unittest.TestCase):
             byte = f.read(1)[0]
             f.seek(at)
             f.write(bytes([byte ^ 0x40]))
+
+    def open_to_all(self, folders, files):
+        """Sets the rights of everything in the store."""
+        for folder, _, names in os.walk(self.store):
+            os.chmod(folder, folders)
+            for name in names:
+                os.chmod(os.path.join(folder, name), files)
 
     def hold_lock(self):
         f = open(self.store + "/lock", "r+b")

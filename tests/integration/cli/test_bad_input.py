@@ -1,10 +1,8 @@
 """References, processes and stores that are not what they should be."""
 import os
-import stat
 import subprocess
-import unittest
 
-from harness import Case, PAGE, ROOT, main, needs_root
+from harness import Case, main, needs_root
 
 
 class References(Case):
@@ -89,7 +87,7 @@ class Processes(Case):
         self.fails(8, v.pid, "capture", v.pid, store=open_store + "/s",
                    user="nobody")
         self.capture(v, "one")
-        os.chmod(self.store, 0o755)
+        self.open_to_all(0o755, 0o644)
         self.fails(8, v.pid, "verify", "one", "--against", v.pid,
                    user="nobody")
         self.still_good("one")
@@ -136,10 +134,7 @@ class Stores(Case):
     def test_a_store_that_may_only_be_read(self):
         v = self.victim()
         self.capture(v, "one")
-        for folder, _, files in os.walk(self.store):
-            os.chmod(folder, 0o555)
-            for name in files:
-                os.chmod(os.path.join(folder, name), 0o444)
+        self.open_to_all(0o555, 0o444)
         theirs = Case.victim(self, user="nobody")
         self.fails(8, self.store, "capture", theirs.pid, user="nobody")
         self.fails(8, self.store, "rm", "-f", "one", user="nobody")

@@ -1,7 +1,6 @@
 """A full disk, and what is too large."""
 import os
 import subprocess
-import unittest
 
 from harness import Case, main, needs_root
 

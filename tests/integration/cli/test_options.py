@@ -2,7 +2,7 @@
 import json
 import os
 import signal
-import subprocess
+import time
 import unittest
 
 from harness import Case, main
@@ -161,12 +161,31 @@ class Output(Case):
 
 class Interrupt(Case):
     def interrupt(self, *args, signal_):
-        """Interrupts at the first line of progress."""
-        p = self.start(*args, "--progress=always")
-        line = p.stderr.readline()
+        """Interrupts while the first line of progress waits for a reader: the
+        pipe is full before the program is started."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        filled = 0
+        try:
+            while True:
+                filled += os.write(writer, b"." * 4096)
+        except BlockingIOError:
+            os.set_blocking(writer, True)
+        p = self.start(*args, "--progress=always", stderr=writer)
+        os.close(writer)
+        self.addCleanup(p.stdout.close)
+        while not self.writes_to_stderr(p.pid):
+            self.assertIsNone(p.poll())
+            time.sleep(0.005)
         p.send_signal(signal_)
-        out, err = p.communicate(timeout=60)
-        return p.returncode, (line + err).decode()
+        with os.fdopen(reader, "rb") as pipe:
+            err = pipe.read()[filled:].decode()
+        return p.wait(timeout=60), err
+
+    @staticmethod
+    def writes_to_stderr(pid):
+        with open(f"/proc/{pid}/syscall") as f:
+            return f.read().startswith("1 0x2 ")
 
     def test_a_capture_is_cancelled_and_leaves_nothing(self):
         v = self.victim(kib=256 * 1024)

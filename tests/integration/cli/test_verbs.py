@@ -4,7 +4,6 @@ import os
 import re
 import struct
 import subprocess
-import unittest
 
 from harness import Case, PAGE, joined, main
 
@@ -140,6 +139,11 @@ class Read(Case):
 
     def test_a_changed_host_file_is_an_error_with_its_name(self):
         at = self.v.at["file"]
+        was = os.stat(self.v.path)
+        os.utime(self.v.path, ns=(was.st_atime_ns, was.st_mtime_ns + 1))
+        self.fails(6, "written since", "read", "one", hex(at), 1)
+        os.utime(self.v.path, ns=(was.st_atime_ns, was.st_mtime_ns))
+        self.assertEqual(self.read("file", 0, 4), self.v.file[:4])
         with open(self.v.path, "ab") as f:
             f.write(b"more")
         self.fails(6, self.v.path, "read", "one", hex(at), 1)

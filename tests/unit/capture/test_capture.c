@@ -562,13 +562,13 @@ static int note_state(void *ctx, uint64_t done, uint64_t total)
 	return 0;
 }
 
-static bool stood_still(bool no_stage)
+static bool stood_still(uint64_t stage_bytes)
 {
 	char seen[16] = "";
 	const struct msn_capture_opts opts = { .pid = scene.v.pid,
 					       .progress = note_state,
 					       .progress_ctx = seen,
-					       .no_stage = no_stage };
+					       .stage_bytes = stage_bytes };
 
 	CHECK(msn_capture(scene.store, &opts, &scene.uid, NULL, &scene.why) ==
 	      0);
@@ -592,9 +592,9 @@ static void check_bare_pages(void)
 static void private_memory_is_stored_while_the_process_runs(void)
 {
 	scene_start_bare(&scene, bare);
-	EXPECT(!stood_still(false));
+	EXPECT(!stood_still(UINT64_MAX));
 	check_bare_pages();
-	EXPECT(stood_still(true));
+	EXPECT(stood_still(1));
 	check_bare_pages();
 	scene_end(&scene);
 }
@@ -602,7 +602,7 @@ static void private_memory_is_stored_while_the_process_runs(void)
 static void shared_memory_is_stored_while_the_process_stands_still(void)
 {
 	scene_start(&scene, shared_anonymous);
-	EXPECT(stood_still(false));
+	EXPECT(stood_still(UINT64_MAX));
 	scene_end(&scene);
 }
 

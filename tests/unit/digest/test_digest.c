@@ -5,6 +5,7 @@
  */
 #include "digest/digest.h"
 
+#include "digest/xxh_page.h"
 #include "support/check.h"
 
 #include <string.h>
@@ -29,6 +30,16 @@ static void a_page_digest_is_that_of_its_bytes(void)
 	EXPECT(msn_digest_page(page) == msn_digest_bytes(page, 4096));
 	page[4095] = 8;
 	EXPECT(msn_digest_page(page + 1) != msn_digest_page(page));
+}
+
+static void wide_and_narrow_vectors_give_the_same_digest(void)
+{
+	unsigned char bytes[8192];
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char)(i * i >> 3);
+	for (size_t len = 0; len <= sizeof(bytes); len += 61)
+		EXPECT(msn_digest_bytes(bytes, len) == XXH3_64bits(bytes, len));
 }
 
 static void every_bit_counts(void)
@@ -63,6 +74,7 @@ int main(int argc, char **argv)
 	static const struct check_test tests[] = {
 		CHECK_TEST(digests_are_those_of_xxh3),
 		CHECK_TEST(a_page_digest_is_that_of_its_bytes),
+		CHECK_TEST(wide_and_narrow_vectors_give_the_same_digest),
 		CHECK_TEST(every_bit_counts),
 		CHECK_TEST(only_a_page_of_zeros_is_zero),
 		{}

@@ -5,6 +5,7 @@
  */
 #include "base/fault.h"
 #include "capture/describe.h"
+#include "capture/objects.h"
 #include "capture/target.h"
 #include "memfile/memfile.h"
 #include "platform/address_space.h"
@@ -174,6 +175,35 @@ static void device_memory_is_refused_by_name(void)
 	printf("%u kinds of device memory to be had here\n", had);
 	if (had == 0)
 		puts("none: nothing was tested");
+}
+
+/* Device memory may have any name: what the kernel says of it decides. */
+static void memory_that_is_io_is_refused_whatever_its_name(void)
+{
+	static const uint32_t flags[] = { MSN_VM_IO, MSN_VM_PFNMAP };
+
+	scene_start(&scene, large);
+	for (size_t i = 0; i < MSN_ARRAY_LEN(flags); i++) {
+		struct msn_failure why = { 0 };
+		struct msn_objects *o;
+		struct msn_target t;
+		struct msn_proc_map map;
+		struct msn_mapped mapped;
+
+		CHECK(msn_target_open(&t, scene.v.pid, &why) == 0);
+		CHECK(msn_target_stop(&t, &why) == 0);
+		CHECK(msn_objects_new(&o, &t, NULL) == 0);
+		map = *msn_proc_maps_at(&t.maps, scene.v.shared->memory);
+		EXPECT(msn_objects_classify(o, &map, &mapped, &why) == 0);
+		map.flags |= flags[i];
+		EXPECT(msn_objects_classify(o, &map, &mapped, &why) ==
+		       -EOPNOTSUPP);
+		EXPECT(why.kind == MSN_FAILURE_PRECONDITION);
+		EXPECT(strstr(why.text, "a device's memory"));
+		msn_objects_free(o);
+		msn_target_close(&t);
+	}
+	scene_end(&scene);
 }
 
 /* ---- Interrupted --------------------------------------------------------- */
@@ -359,6 +389,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(what_is_no_process_is_named),
 		CHECK_TEST(another_users_process_is_denied),
 		CHECK_TEST(device_memory_is_refused_by_name),
+		CHECK_TEST(memory_that_is_io_is_refused_whatever_its_name),
 		CHECK_TEST(a_process_killed_half_way_is_no_snapshot),
 		CHECK_TEST(a_cancelled_capture_lets_the_process_go),
 		CHECK_TEST(a_bad_name_stops_nothing),

@@ -453,7 +453,7 @@ static void set_mtime(int64_t ns)
 /* Size, time of change and inode: each alone makes it another file. */
 static void one_difference_makes_another_file(void)
 {
-	char copy[128], command[300];
+	char command[400];
 	int64_t mtime;
 
 	start();
@@ -473,9 +473,8 @@ static void one_difference_makes_another_file(void)
 	CHECK(export() == 0 && f.stats.missing_mapping_count == 1);
 	CHECK(truncate(f.file, 4 * (off_t)PAGE) == 0);
 
-	snprintf(copy, sizeof(copy), "%s.copy", f.file);
-	snprintf(command, sizeof(command), "cp %s %s && mv %s %s", f.file, copy,
-		 copy, f.file);
+	snprintf(command, sizeof(command), "cp %s %s.copy && mv %s.copy %s",
+		 f.file, f.file, f.file, f.file);
 	CHECK(system(command) == 0);
 	set_mtime(mtime);
 	CHECK(export() == 0 && f.stats.missing_mapping_count == 1);

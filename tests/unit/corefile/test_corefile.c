@@ -453,7 +453,7 @@ static void set_mtime(int64_t ns)
 /* Size, time of change and inode: each alone makes it another file. */
 static void one_difference_makes_another_file(void)
 {
-	char command[400];
+	char command[512];
 	int64_t mtime;
 
 	start();

@@ -277,6 +277,8 @@ static void replaced_file(struct victim_shared *shared)
 	tell(shared, map(2, PROT_READ, MAP_PRIVATE, fd, 0));
 	unlink(path);
 	close(make_file("replaced", 1, path));
+	/* and one under the very name that maps shows */
+	close(make_file("replaced (deleted)", 1, path));
 }
 
 static void another_file_under_the_same_name_is_not_taken(void)

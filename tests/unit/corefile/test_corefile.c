@@ -440,6 +440,47 @@ static void a_changed_file_gives_no_bytes(void)
 	end();
 }
 
+static void set_mtime(int64_t ns)
+{
+	const struct timespec t[2] = {
+		{ .tv_nsec = UTIME_OMIT },
+		{ ns / 1000000000, ns % 1000000000 },
+	};
+
+	CHECK(utimensat(AT_FDCWD, f.file, t, 0) == 0);
+}
+
+/* Size, time of change and inode: each alone makes it another file. */
+static void one_difference_makes_another_file(void)
+{
+	char command[512];
+	int64_t mtime;
+
+	start();
+	add_file(4, 0, false);
+	add_private(1, 'X');
+	commit();
+	mtime = f.m->mappings[0].file_mtime_ns;
+	CHECK(export() == 0 && f.stats.missing_mapping_count == 0);
+
+	set_mtime(mtime + 1);
+	CHECK(export() == 0 && f.stats.missing_mapping_count == 1);
+	set_mtime(mtime);
+	CHECK(export() == 0 && f.stats.missing_mapping_count == 0);
+
+	CHECK(truncate(f.file, 3 * (off_t)PAGE) == 0);
+	set_mtime(mtime);
+	CHECK(export() == 0 && f.stats.missing_mapping_count == 1);
+	CHECK(truncate(f.file, 4 * (off_t)PAGE) == 0);
+
+	snprintf(command, sizeof(command), "cp %s %s.copy && mv %s.copy %s",
+		 f.file, f.file, f.file, f.file);
+	CHECK(system(command) == 0);
+	set_mtime(mtime);
+	CHECK(export() == 0 && f.stats.missing_mapping_count == 1);
+	end();
+}
+
 static void only_the_first_page_of_an_untouched_elf_file_is_there(void)
 {
 	start();
@@ -683,6 +724,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(unmodified_pages_come_from_the_same_file),
 		CHECK_TEST(a_zero_page_hides_the_files),
 		CHECK_TEST(a_changed_file_gives_no_bytes),
+		CHECK_TEST(one_difference_makes_another_file),
 		CHECK_TEST(
 			only_the_first_page_of_an_untouched_elf_file_is_there),
 		CHECK_TEST(an_untouched_file_of_another_kind_has_no_bytes),

@@ -5,10 +5,6 @@
  *
  *    frozen count      counts in memory and prints the address; runs for ever
  *    frozen fill MIB   fills memory with bytes that no page shares; sleeps
- *    frozen read PID ADDRESS LENGTH
- *                      reads that much of another process, three times, with
- *                      process_vm_readv() into memory that is there already,
- *                      and prints the fastest in microseconds
  *
  * "count" has three threads; one holds values in vector registers.
  */
@@ -18,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 static volatile uint64_t counters[3];
@@ -76,54 +70,12 @@ static int fill(size_t mib)
 		pause();
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-/* In pieces of 1 MiB into one buffer: nothing is kept, so it is only reading.
- */
-static int read_all(pid_t pid, uint64_t addr, uint64_t len)
-{
-	const size_t piece = 1 << 20;
-	char *buf = malloc(piece);
-	uint64_t best = UINT64_MAX;
-
-	if (!buf)
-		return 1;
-	memset(buf, 1, piece);
-	for (int turn = 0; turn < 3; turn++) {
-		uint64_t start = now_us(), took;
-
-		for (uint64_t at = 0; at < len; at += piece) {
-			struct iovec to = { buf, piece };
-			struct iovec from = { (void *)(uintptr_t)(addr + at),
-					      piece };
-
-			if (process_vm_readv(pid, &to, 1, &from, 1, 0) !=
-			    (ssize_t)piece)
-				return 1;
-		}
-		took = now_us() - start;
-		best = took < best ? took : best;
-	}
-	printf("%lu\n", best);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "count") == 0)
 		return count();
 	if (argc == 3 && strcmp(argv[1], "fill") == 0)
 		return fill(strtoul(argv[2], NULL, 10));
-	if (argc == 5 && strcmp(argv[1], "read") == 0)
-		return read_all(atoi(argv[2]), strtoull(argv[3], NULL, 0),
-				strtoull(argv[4], NULL, 0));
-	fputs("usage: frozen count | fill MIB | read PID ADDRESS LENGTH\n",
-	      stderr);
+	fputs("usage: frozen count | fill MIB\n", stderr);
 	return 2;
 }

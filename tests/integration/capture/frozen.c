@@ -3,18 +3,13 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- *    frozen count      counts in memory and prints the address; runs for ever
- *    frozen fill MIB   fills memory with bytes that no page shares; sleeps
- *
- * "count" has three threads; one holds values in vector registers.
+ * `frozen count` counts in memory in three threads, one of which holds values
+ * in vector registers, and prints the counters' address; it runs for ever.
  */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 static volatile uint64_t counters[3];
 
@@ -49,33 +44,10 @@ static int count(void)
 	return 1;
 }
 
-static int fill(size_t mib)
-{
-	size_t words = (mib << 20) / sizeof(uint64_t);
-	uint64_t *at = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t x = 1;
-
-	if (at == MAP_FAILED)
-		return 1;
-	for (size_t i = 0; i < words; i++) {
-		x ^= x << 13;
-		x ^= x >> 7;
-		x ^= x << 17;
-		at[i] = x;
-	}
-	printf("%p\n", (void *)at);
-	fflush(stdout);
-	for (;;)
-		pause();
-}
-
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "count") == 0)
 		return count();
-	if (argc == 3 && strcmp(argv[1], "fill") == 0)
-		return fill(strtoul(argv[2], NULL, 10));
-	fputs("usage: frozen count | fill MIB\n", stderr);
+	fputs("usage: frozen count\n", stderr);
 	return 2;
 }

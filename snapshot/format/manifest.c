@@ -11,6 +11,7 @@
 #include "base/limits.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,13 +120,16 @@ const struct msn_extent *msn_extents_lower(const struct msn_extents *list,
 
 /*
  * Room for one more.  These arrays keep no capacity beside their count, so that
- * whoever builds them by hand has none to keep right; realloc() itself grows a
- * large block in place.
+ * whoever builds them by hand has none to keep right: the allocator knows how
+ * large the block is.
  */
 static int table_grow(void **list, size_t count, size_t elem_size)
 {
-	void *grown = msn_realloc_array(*list, count + 1, elem_size);
+	void *grown;
 
+	if (malloc_usable_size(*list) / elem_size > count)
+		return 0;
+	grown = msn_realloc_array(*list, count + count / 2 + 1, elem_size);
 	if (!grown)
 		return msn_fail(-ENOMEM);
 	*list = grown;

@@ -120,8 +120,8 @@ const struct msn_extent *msn_extents_lower(const struct msn_extents *list,
 
 /*
  * Room for one more.  These arrays keep no capacity beside their count, so that
- * whoever builds them by hand has none to keep right: the allocator knows how
- * large the block is.
+ * whoever builds them by hand has none to keep right; the heap knows how large
+ * a block is, and blocks grow by doubling.
  */
 static int table_grow(void **list, size_t count, size_t elem_size)
 {
@@ -129,7 +129,7 @@ static int table_grow(void **list, size_t count, size_t elem_size)
 
 	if (malloc_usable_size(*list) / elem_size > count)
 		return 0;
-	grown = msn_realloc_array(*list, count + count / 2 + 1, elem_size);
+	grown = msn_realloc_array(*list, count * 2 + 1, elem_size);
 	if (!grown)
 		return msn_fail(-ENOMEM);
 	*list = grown;

@@ -96,7 +96,9 @@ static int verify_alloc(struct verify *v)
 	if (!v->buf || !v->batch || !v->real || !v->pack || !v->packs ||
 	    !v->sound.packs)
 		return msn_fail(-ENOMEM);
-	memcpy(v->sound.packs, v->m->packs, packs * sizeof(*v->sound.packs));
+	if (packs > 0)
+		memcpy(v->sound.packs, v->m->packs,
+		       packs * sizeof(*v->sound.packs));
 	for (size_t i = 0; i < packs; i++)
 		v->packs[i].index = (uint32_t)i;
 	return 0;

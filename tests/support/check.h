@@ -34,6 +34,21 @@ struct check_test {
 #define CHECK_TEST(fn) { #fn, fn }
 /* clang-format on */
 
+/*
+ * Is this a sanitizer build?  For loops that are long only to be long, and take
+ * a hundred times as long there.
+ */
+#ifdef __has_feature
+#define CHECK_HAS_ASAN __has_feature(address_sanitizer)
+#else
+#define CHECK_HAS_ASAN 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || CHECK_HAS_ASAN
+#define CHECK_SANITIZED 1
+#else
+#define CHECK_SANITIZED 0
+#endif
+
 int check_main(int argc, char **argv, const char *suite,
 	       const struct check_test *tests);
 

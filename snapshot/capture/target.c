@@ -36,6 +36,21 @@ static int failed(const struct msn_target *t, int rc, struct msn_failure *why)
 	return msn_failure_errno(why, rc, "reading process %d", t->pid);
 }
 
+static int open_at(const struct msn_target *t, const char *name, int *fd)
+{
+	*fd = openat(t->proc_fd, name, O_RDONLY | O_CLOEXEC);
+	return *fd < 0 ? msn_fail(-errno) : 0;
+}
+
+static int read_listing(const struct msn_target *t, const char *name,
+			struct msn_proc_maps *out)
+{
+	msn_auto(msn_closep) int fd = -1;
+	int rc = open_at(t, name, &fd);
+
+	return rc ? msn_pass(rc) : msn_pass(msn_proc_maps_read(out, fd));
+}
+
 int msn_target_open(struct msn_target *t, pid_t pid, struct msn_failure *why)
 {
 	char path[32];
@@ -56,6 +71,9 @@ int msn_target_open(struct msn_target *t, pid_t pid, struct msn_failure *why)
 		t->proc_fd = msn_close(t->proc_fd);
 		return failed(t, rc, why);
 	}
+	/* Where this fails, the stop will say why; see read_maps(). */
+	if (read_listing(t, "smaps", &t->before))
+		t->before = (struct msn_proc_maps){ 0 };
 	return 0;
 }
 
@@ -102,12 +120,6 @@ static int read_texts(struct msn_target *t)
 	return msn_pass(rc);
 }
 
-static int open_at(const struct msn_target *t, const char *name, int *fd)
-{
-	*fd = openat(t->proc_fd, name, O_RDONLY | O_CLOEXEC);
-	return *fd < 0 ? msn_fail(-errno) : 0;
-}
-
 /* The pid may have passed to another process before the first stop. */
 static int same_process(const struct msn_target *t)
 {
@@ -119,16 +131,52 @@ static int same_process(const struct msn_target *t)
 	return now.start_ticks == t->status.start_ticks ? 0 : msn_fail(-ESRCH);
 }
 
+static bool same_line(const struct msn_proc_map *a,
+		      const struct msn_proc_map *b)
+{
+	return a->addr.start == b->addr.start && a->addr.end == b->addr.end &&
+	       a->perms == b->perms && a->shared == b->shared &&
+	       a->offset == b->offset && a->inode == b->inode &&
+	       a->dev_major == b->dev_major && a->dev_minor == b->dev_minor &&
+	       strcmp(a->name, b->name) == 0;
+}
+
+static bool same_lines(const struct msn_proc_maps *a,
+		       const struct msn_proc_maps *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (!same_line(&a->list[i], &b->list[i]))
+			return false;
+	return true;
+}
+
+/*
+ * To list smaps the kernel counts every page, which takes as long as reading a
+ * tenth of them: too long for a process that stands still.  What is wanted of
+ * it are the flags; they belong to a mapping from its birth on (but for a lock,
+ * which may be a moment old), so that those from before the stop serve, if the
+ * mappings are still the same.
+ */
 static int read_maps(struct msn_target *t)
 {
-	msn_auto(msn_closep) int fd = -1;
-	int rc = open_at(t, "smaps", &fd);
+	int rc = read_listing(t, "maps", &t->maps);
 
+	if (rc)
+		return msn_pass(rc);
+	if (same_lines(&t->before, &t->maps)) {
+		msn_proc_maps_deinit(&t->maps);
+		t->maps = t->before;
+		t->before = (struct msn_proc_maps){ 0 };
+		return 0;
+	}
+	msn_proc_maps_deinit(&t->maps);
+	t->maps = (struct msn_proc_maps){ 0 };
+	rc = read_listing(t, "smaps", &t->maps);
 	/* smaps is left out of some kernels: rights may then grow freely */
 	if (rc == -ENOENT)
-		rc = open_at(t, "maps", &fd);
-	if (rc == 0)
-		rc = msn_proc_maps_read(&t->maps, fd);
+		rc = read_listing(t, "maps", &t->maps);
 	return msn_pass(rc);
 }
 
@@ -178,6 +226,7 @@ void msn_target_close(struct msn_target *t)
 	t->tracee = msn_tracee_free(t->tracee);
 	t->pf = msn_procfile_free(t->pf);
 	msn_proc_maps_deinit(&t->maps);
+	msn_proc_maps_deinit(&t->before);
 	free(t->cmdline);
 	free(t->auxv);
 	free(t->exe);

@@ -23,6 +23,7 @@ struct msn_target {
 	int proc_fd; /* /proc/PID; -1 as all below before they are open */
 	int mem_fd, pagemap_fd;
 	struct msn_proc_status status;	  /* before it was stopped */
+	struct msn_proc_maps before;	  /* likewise, or empty */
 	struct msn_tracee *tracee;	  /* NULL: not stopped yet */
 	struct msn_procfile *pf;	  /* after msn_target_stop() */
 	struct msn_proc_maps maps;	  /* likewise */

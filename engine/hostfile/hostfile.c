@@ -144,40 +144,15 @@ static int hostfile_translate(struct msn_mappable *obj,
 	return 1;
 }
 
-static int hostfile_invalidate_unsavable(struct msn_mappable *obj)
-{
-	(void)obj; /* the host has the bytes: there is nothing to write back */
-	return 0;
-}
-
 static const struct msn_mappable_ops hostfile_mappable_ops = {
 	.name = "host file",
 	.add_mapping = hostfile_add_mapping,
 	.remove_mapping = hostfile_remove_mapping,
 	.copy_mapping = hostfile_copy_mapping,
 	.translate = hostfile_translate,
-	.invalidate_unsavable = hostfile_invalidate_unsavable,
 };
 
 /* ---- As a file ----------------------------------------------------------- */
-
-/*
- * Pages belong to the host's page cache and stay reachable while the identity
- * lives, so there is nothing to count.
- */
-static void hostfile_inc_ref(struct msn_file *file, struct msn_file_range r,
-			     msn_account_id account)
-{
-	(void)file;
-	(void)r;
-	(void)account;
-}
-
-static void hostfile_dec_ref(struct msn_file *file, struct msn_file_range r)
-{
-	(void)file;
-	(void)r;
-}
 
 static int hostfile_map_internal(struct msn_file *file, struct msn_file_range r,
 				 unsigned access, struct msn_spans *out)
@@ -252,8 +227,6 @@ static int hostfile_fd(struct msn_file *file)
 
 static const struct msn_file_ops hostfile_file_ops = {
 	.name = "host file",
-	.inc_ref = hostfile_inc_ref,
-	.dec_ref = hostfile_dec_ref,
 	.map_internal = hostfile_map_internal,
 	.buffer_read_at = hostfile_read_at,
 	.buffer_write_at = hostfile_write_at,

@@ -17,13 +17,15 @@ void msn_file_inc_ref(struct msn_file *file, struct msn_file_range r,
 		      msn_account_id account)
 {
 	msn_assert(!msn_file_range_empty(r) && msn_file_range_page_aligned(r));
-	file->ops->inc_ref(file, r, account);
+	if (file->ops->inc_ref)
+		file->ops->inc_ref(file, r, account);
 }
 
 void msn_file_dec_ref(struct msn_file *file, struct msn_file_range r)
 {
 	msn_assert(!msn_file_range_empty(r) && msn_file_range_page_aligned(r));
-	file->ops->dec_ref(file, r);
+	if (file->ops->dec_ref)
+		file->ops->dec_ref(file, r);
 }
 
 static size_t spans_length(const struct msn_spans *spans)
@@ -42,6 +44,8 @@ int msn_file_map_internal(struct msn_file *file, struct msn_file_range r,
 
 	msn_assert(!msn_file_range_empty(r));
 	msn_assert(!(access & MSN_ACCESS_EXEC));
+	if (!file->ops->map_internal)
+		return MSN_FILE_E_BUFFERED;
 	rc = file->ops->map_internal(file, r, access, out);
 	if (rc == 0) {
 		size_t len = spans_length(out);
@@ -69,8 +73,9 @@ int msn_file_buffer_write_at(struct msn_file *file, uint64_t offset,
 {
 	int rc;
 
-	msn_assert(file->ops->buffer_write_at);
 	*done = 0;
+	if (!file->ops->buffer_write_at)
+		return msn_fail(-EROFS);
 	rc = file->ops->buffer_write_at(file, offset, buf, len, done);
 	msn_assert(rc ? *done <= len : *done == len);
 	return msn_pass(rc);
@@ -94,7 +99,7 @@ int msn_file_buffer_read_batch(struct msn_file *file,
 
 int msn_file_fd(struct msn_file *file)
 {
-	return file->ops->fd(file);
+	return file->ops->fd ? file->ops->fd(file) : -EBADF;
 }
 
 int msn_file_next_data(struct msn_file *file, struct msn_file_range r,

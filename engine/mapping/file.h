@@ -59,6 +59,7 @@ struct msn_file_ops {
 	/*
 	 * Adds one reference to each page of @r, which must all have one
 	 * already.  @account pays for pages whose payer is not fixed yet.
+	 * Optional, with dec_ref: pages live as long as the file.
 	 */
 	void (*inc_ref)(struct msn_file *file, struct msn_file_range r,
 			msn_account_id account);
@@ -74,6 +75,7 @@ struct msn_file_ops {
 	 *         MSN_FILE_E_BUFFERED, MSN_FILE_E_BUS, or -errno.
 	 * May block until the bytes of @r are there.  Touching the spans of a
 	 * host file may raise SIGBUS: use safe copies.
+	 * Optional: MSN_FILE_E_BUFFERED.
 	 */
 	int (*map_internal)(struct msn_file *file, struct msn_file_range r,
 			    unsigned access, struct msn_spans *out);
@@ -81,7 +83,7 @@ struct msn_file_ops {
 	/*
 	 * Moves @len bytes.  Before: map_internal() said MSN_FILE_E_BUFFERED.
 	 * After: 0 and *@done == @len; or MSN_FILE_E_BUS or -errno with *@done
-	 * bytes moved.
+	 * bytes moved.  Writing is optional: -EROFS.
 	 */
 	int (*buffer_read_at)(struct msn_file *file, uint64_t offset, void *buf,
 			      size_t len, size_t *done);
@@ -97,7 +99,8 @@ struct msn_file_ops {
 
 	/*
 	 * A descriptor for mapping into an address space, or -EBADF.  Never
-	 * for reading, writing, seeking or closing.  Borrowed.
+	 * for reading, writing, seeking or closing.  Borrowed.  Optional:
+	 * -EBADF.
 	 */
 	int (*fd)(struct msn_file *file);
 

@@ -25,6 +25,8 @@ int msn_mappable_add_mapping(struct msn_mappable *obj,
 
 	msn_assert(!msn_addr_range_empty(ar));
 	assert_mapping(ar, offset);
+	if (!obj->ops->add_mapping)
+		return 0;
 	rc = obj->ops->add_mapping(obj, ms, ar, offset, writable);
 	msn_assert(rc <= 0);
 	return msn_pass(rc);
@@ -37,7 +39,8 @@ void msn_mappable_remove_mapping(struct msn_mappable *obj,
 {
 	msn_assert(!msn_addr_range_empty(ar));
 	assert_mapping(ar, offset);
-	obj->ops->remove_mapping(obj, ms, ar, offset, writable);
+	if (obj->ops->remove_mapping)
+		obj->ops->remove_mapping(obj, ms, ar, offset, writable);
 }
 
 int msn_mappable_copy_mapping(struct msn_mappable *obj,
@@ -51,6 +54,8 @@ int msn_mappable_copy_mapping(struct msn_mappable *obj,
 	msn_assert(!msn_addr_range_empty(dst));
 	assert_mapping(src, offset);
 	assert_mapping(dst, offset);
+	if (!obj->ops->copy_mapping)
+		return 0;
 	rc = obj->ops->copy_mapping(obj, ms, src, dst, offset, writable);
 	msn_assert(rc <= 0);
 	return msn_pass(rc);
@@ -133,7 +138,9 @@ int msn_mappable_translate(struct msn_mappable *obj,
 
 int msn_mappable_invalidate_unsavable(struct msn_mappable *obj)
 {
-	int rc = obj->ops->invalidate_unsavable(obj);
+	int rc = obj->ops->invalidate_unsavable
+			 ? obj->ops->invalidate_unsavable(obj)
+			 : 0;
 
 	msn_assert(rc <= 0);
 	return msn_pass(rc);

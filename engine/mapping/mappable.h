@@ -71,6 +71,8 @@ struct msn_mappable_ops {
 	 * @writable: shared and may ever be written through this mapping
 	 * (VM_SHARED of Linux); it never changes while the mapping stands.
 	 * 0, or -errno, which aborts the mmap and is its result.
+	 * Optional, with the next two: for an object whose pages never move,
+	 * so that nobody needs to be told.
 	 */
 	int (*add_mapping)(struct msn_mappable *obj,
 			   struct msn_mapping_space *ms,
@@ -121,6 +123,7 @@ struct msn_mappable_ops {
 	 * Before a save: invalidates every translation to a file that cannot
 	 * be saved, and writes back what only a cache has.  Idempotent.  0 or
 	 * -errno, which aborts the save.  Nothing else runs meanwhile.
+	 * Optional: there is nothing to do.
 	 */
 	int (*invalidate_unsavable)(struct msn_mappable *obj);
 };

@@ -41,41 +41,6 @@ static struct shared *shared_of_id(struct msn_identity *id)
 	return msn_container_of(id, struct shared, identity);
 }
 
-static int shared_add_mapping(struct msn_mappable *obj,
-			      struct msn_mapping_space *ms,
-			      struct msn_addr_range ar, uint64_t offset,
-			      bool writable)
-{
-	(void)obj;
-	(void)ms;
-	(void)ar;
-	(void)offset;
-	(void)writable;
-	return 0;
-}
-
-static void shared_remove_mapping(struct msn_mappable *obj,
-				  struct msn_mapping_space *ms,
-				  struct msn_addr_range ar, uint64_t offset,
-				  bool writable)
-{
-	(void)obj;
-	(void)ms;
-	(void)ar;
-	(void)offset;
-	(void)writable;
-}
-
-static int shared_copy_mapping(struct msn_mappable *obj,
-			       struct msn_mapping_space *ms,
-			       struct msn_addr_range src,
-			       struct msn_addr_range dst, uint64_t offset,
-			       bool writable)
-{
-	(void)src;
-	return shared_add_mapping(obj, ms, dst, offset, writable);
-}
-
 static int shared_translate(struct msn_mappable *obj,
 			    struct msn_obj_range required,
 			    struct msn_obj_range optional, unsigned access,
@@ -100,19 +65,9 @@ static int shared_translate(struct msn_mappable *obj,
 	return 1;
 }
 
-static int shared_invalidate_unsavable(struct msn_mappable *obj)
-{
-	(void)obj; /* the memory file can be saved */
-	return 0;
-}
-
 static const struct msn_mappable_ops shared_mappable_ops = {
 	.name = "shared anonymous memory",
-	.add_mapping = shared_add_mapping,
-	.remove_mapping = shared_remove_mapping,
-	.copy_mapping = shared_copy_mapping,
 	.translate = shared_translate,
-	.invalidate_unsavable = shared_invalidate_unsavable,
 };
 
 static void shared_inc_ref(struct msn_identity *id)

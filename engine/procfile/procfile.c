@@ -147,30 +147,6 @@ static int read_pieces(struct msn_procfile *pf, struct progress *p)
 	return 0;
 }
 
-static void inc_ref(struct msn_file *file, struct msn_file_range r,
-		    msn_account_id account)
-{
-	(void)file;
-	(void)r;
-	(void)account;
-}
-
-static void dec_ref(struct msn_file *file, struct msn_file_range r)
-{
-	(void)file;
-	(void)r;
-}
-
-static int map_internal(struct msn_file *file, struct msn_file_range r,
-			unsigned access, struct msn_spans *out)
-{
-	(void)file;
-	(void)r;
-	(void)access;
-	(void)out;
-	return MSN_FILE_E_BUFFERED;
-}
-
 static int buffer_read_at(struct msn_file *file, uint64_t offset, void *buf,
 			  size_t len, size_t *done)
 {
@@ -182,17 +158,6 @@ static int buffer_read_at(struct msn_file *file, uint64_t offset, void *buf,
 	return msn_pass(rc);
 }
 
-static int buffer_write_at(struct msn_file *file, uint64_t offset,
-			   const void *buf, size_t len, size_t *done)
-{
-	(void)file;
-	(void)offset;
-	(void)buf;
-	(void)len;
-	*done = 0;
-	return msn_fail(-EROFS);
-}
-
 static int buffer_read_batch(struct msn_file *file,
 			     const struct msn_file_io *io, size_t count)
 {
@@ -201,21 +166,10 @@ static int buffer_read_batch(struct msn_file *file,
 	return msn_pass(read_pieces(procfile(file), &p));
 }
 
-static int no_fd(struct msn_file *file)
-{
-	(void)file;
-	return -EBADF;
-}
-
 static const struct msn_file_ops procfile_ops = {
 	.name = "procfile",
-	.inc_ref = inc_ref,
-	.dec_ref = dec_ref,
-	.map_internal = map_internal,
 	.buffer_read_at = buffer_read_at,
-	.buffer_write_at = buffer_write_at,
 	.buffer_read_batch = buffer_read_batch,
-	.fd = no_fd,
 };
 
 static struct msn_procfile *procfile(struct msn_file *file)

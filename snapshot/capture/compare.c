@@ -145,33 +145,13 @@ static int fill_base(struct comparer *c, const struct piece *p,
 	return 0;
 }
 
-/* Zero pages over a file's: the reader leaves them to us. */
-static void blank_zeros(const struct piece *p, uint64_t page, uint64_t count,
-			uint8_t *dst)
-{
-	const struct msn_extents *x = p->extents;
-	const struct msn_extent *e = msn_extents_lower(x, page);
-
-	for (; e && e < x->list + x->count && e->page < page + count; e++) {
-		uint64_t from = e->page > page ? e->page : page;
-		uint64_t to = e->page + e->count;
-
-		if (e->pack != MSN_EXTENT_ZERO)
-			continue;
-		if (to > page + count)
-			to = page + count;
-		memset(dst + (from - page) * MSN_PAGE_SIZE, 0,
-		       (to - from) * MSN_PAGE_SIZE);
-	}
-}
-
 static int read_then(struct comparer *c, const struct piece *p,
 		     struct msn_addr_range ar)
 {
 	uint64_t page = ar.start / MSN_PAGE_SIZE + p->shift;
 	uint64_t count = msn_addr_range_length(ar) / MSN_PAGE_SIZE;
 
-	blank_zeros(p, page, count, c->then);
+	msn_extents_blank(p->extents, page, count, c->then);
 	return msn_pass(msn_reader_read(c->reader, p->extents, page, count,
 					c->then, c->why));
 }

@@ -112,38 +112,6 @@ static const struct msn_identity_ops identity_ops = {
 
 /* ---- Mappable ------------------------------------------------------------ */
 
-/* Nothing of it ever moves while it is looked at: nobody is told. */
-static int add_mapping(struct msn_mappable *obj, struct msn_mapping_space *ms,
-		       struct msn_addr_range ar, uint64_t offset, bool writable)
-{
-	(void)obj;
-	(void)ms;
-	(void)ar;
-	(void)offset;
-	(void)writable;
-	return 0;
-}
-
-static void remove_mapping(struct msn_mappable *obj,
-			   struct msn_mapping_space *ms,
-			   struct msn_addr_range ar, uint64_t offset,
-			   bool writable)
-{
-	(void)obj;
-	(void)ms;
-	(void)ar;
-	(void)offset;
-	(void)writable;
-}
-
-static int copy_mapping(struct msn_mappable *obj, struct msn_mapping_space *ms,
-			struct msn_addr_range src, struct msn_addr_range dst,
-			uint64_t offset, bool writable)
-{
-	(void)src;
-	return add_mapping(obj, ms, dst, offset, writable);
-}
-
 /* Index of the first place that ends behind @at. */
 static size_t first_behind(const struct msn_procobj *o, uint64_t at)
 {
@@ -220,46 +188,12 @@ static int translate(struct msn_mappable *obj, struct msn_obj_range required,
 	return (int)n;
 }
 
-static int invalidate_unsavable(struct msn_mappable *obj)
-{
-	(void)obj;
-	return 0;
-}
-
 static const struct msn_mappable_ops mappable_ops = {
 	.name = "procobj",
-	.add_mapping = add_mapping,
-	.remove_mapping = remove_mapping,
-	.copy_mapping = copy_mapping,
 	.translate = translate,
-	.invalidate_unsavable = invalidate_unsavable,
 };
 
 /* ---- File: the open object ----------------------------------------------- */
-
-static void file_ref(struct msn_file *file, struct msn_file_range r,
-		     msn_account_id account)
-{
-	(void)file;
-	(void)r;
-	(void)account;
-}
-
-static void file_unref(struct msn_file *file, struct msn_file_range r)
-{
-	(void)file;
-	(void)r;
-}
-
-static int file_map(struct msn_file *file, struct msn_file_range r,
-		    unsigned access, struct msn_spans *out)
-{
-	(void)file;
-	(void)r;
-	(void)access;
-	(void)out;
-	return MSN_FILE_E_BUFFERED;
-}
 
 static int file_read(struct msn_file *file, uint64_t offset, void *buf,
 		     size_t len, size_t *done)
@@ -276,23 +210,6 @@ static int file_read(struct msn_file *file, uint64_t offset, void *buf,
 	while (*done < len && offset + *done < o->size)
 		((char *)buf)[(*done)++] = 0;
 	return *done == len ? 0 : MSN_FILE_E_BUS;
-}
-
-static int file_write(struct msn_file *file, uint64_t offset, const void *buf,
-		      size_t len, size_t *done)
-{
-	(void)file;
-	(void)offset;
-	(void)buf;
-	(void)len;
-	*done = 0;
-	return msn_fail(-EROFS);
-}
-
-static int file_fd(struct msn_file *file)
-{
-	(void)file;
-	return -EBADF;
 }
 
 static int file_next_data(struct msn_file *file, struct msn_file_range r,
@@ -317,12 +234,7 @@ static int file_next_data(struct msn_file *file, struct msn_file_range r,
 
 static const struct msn_file_ops file_ops = {
 	.name = "procobj",
-	.inc_ref = file_ref,
-	.dec_ref = file_unref,
-	.map_internal = file_map,
 	.buffer_read_at = file_read,
-	.buffer_write_at = file_write,
-	.fd = file_fd,
 	.next_data = file_next_data,
 };
 

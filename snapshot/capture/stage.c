@@ -37,20 +37,6 @@ struct msn_stage {
 
 static struct msn_stage *stage(struct msn_file *file);
 
-static void inc_ref(struct msn_file *file, struct msn_file_range r,
-		    msn_account_id account)
-{
-	(void)file;
-	(void)r;
-	(void)account;
-}
-
-static void dec_ref(struct msn_file *file, struct msn_file_range r)
-{
-	(void)file;
-	(void)r;
-}
-
 static int map_internal(struct msn_file *file, struct msn_file_range r,
 			unsigned access, struct msn_spans *out)
 {
@@ -88,17 +74,6 @@ static int buffer_read_at(struct msn_file *file, uint64_t offset, void *buf,
 						buf, len, done));
 }
 
-static int buffer_write_at(struct msn_file *file, uint64_t offset,
-			   const void *buf, size_t len, size_t *done)
-{
-	(void)file;
-	(void)offset;
-	(void)buf;
-	(void)len;
-	*done = 0;
-	return msn_fail(-EROFS);
-}
-
 static int buffer_read_batch(struct msn_file *file,
 			     const struct msn_file_io *io, size_t count)
 {
@@ -106,21 +81,11 @@ static int buffer_read_batch(struct msn_file *file,
 		msn_file_buffer_read_batch(stage(file)->source, io, count));
 }
 
-static int no_fd(struct msn_file *file)
-{
-	(void)file;
-	return -EBADF;
-}
-
 static const struct msn_file_ops stage_ops = {
 	.name = "stage",
-	.inc_ref = inc_ref,
-	.dec_ref = dec_ref,
 	.map_internal = map_internal,
 	.buffer_read_at = buffer_read_at,
-	.buffer_write_at = buffer_write_at,
 	.buffer_read_batch = buffer_read_batch,
-	.fd = no_fd,
 };
 
 static struct msn_stage *stage(struct msn_file *file)

@@ -48,24 +48,6 @@ static int failed(const struct core *c, int rc)
 
 /* ---- Memory -------------------------------------------------------------- */
 
-static void blank_zeros(const struct msn_extents *x, uint64_t page,
-			uint64_t count, uint8_t *dst)
-{
-	const struct msn_extent *e = msn_extents_lower(x, page);
-
-	for (; e && e < x->list + x->count && e->page < page + count; e++) {
-		uint64_t from = e->page > page ? e->page : page;
-		uint64_t to = e->page + e->count;
-
-		if (e->pack != MSN_EXTENT_ZERO)
-			continue;
-		if (to > page + count)
-			to = page + count;
-		memset(dst + (from - page) * MSN_PAGE_SIZE, 0,
-		       (to - from) * MSN_PAGE_SIZE);
-	}
-}
-
 /* Bytes of the addresses @ar of one mapping: a file's, then stored ones. */
 static int read_batch(struct core *c, const struct msn_manifest_mapping *v,
 		      int host, struct msn_addr_range ar)
@@ -84,7 +66,7 @@ static int read_batch(struct core *c, const struct msn_manifest_mapping *v,
 	memset(c->batch + n, 0, len - (size_t)n);
 	x = msn_core_extents(c->r.m, v, &shift);
 	page = ar.start / MSN_PAGE_SIZE + shift;
-	blank_zeros(x, page, len / MSN_PAGE_SIZE, c->batch);
+	msn_extents_blank(x, page, len / MSN_PAGE_SIZE, c->batch);
 	return msn_pass(msn_reader_read(
 		c->r.reader, x, page, len / MSN_PAGE_SIZE, c->batch, c->r.why));
 }

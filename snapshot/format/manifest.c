@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "range/range.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -116,6 +117,25 @@ const struct msn_extent *msn_extents_lower(const struct msn_extents *list,
 			high = mid;
 	}
 	return low < list->count ? &list->list[low] : NULL;
+}
+
+void msn_extents_blank(const struct msn_extents *list, uint64_t page,
+		       uint64_t count, uint8_t *dst)
+{
+	const struct msn_extent *e = msn_extents_lower(list, page);
+	const struct msn_extent *end = list->list + list->count;
+
+	for (; e && e < end && e->page < page + count; e++) {
+		uint64_t from = e->page > page ? e->page : page;
+		uint64_t to = e->page + e->count;
+
+		if (e->pack != MSN_EXTENT_ZERO)
+			continue;
+		if (to > page + count)
+			to = page + count;
+		memset(dst + (from - page) * MSN_PAGE_SIZE, 0,
+		       (to - from) * MSN_PAGE_SIZE);
+	}
 }
 
 /*

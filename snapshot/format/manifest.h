@@ -174,6 +174,14 @@ void msn_extents_deinit(struct msn_extents *list);
 const struct msn_extent *msn_extents_lower(const struct msn_extents *list,
 					   uint64_t page);
 
+/*
+ * Zeroes those of the pages [page, page + count) at @dst that stand in a zero
+ * extent.  A reader leaves them alone: over a file's bytes they are the
+ * caller's to blank.
+ */
+void msn_extents_blank(const struct msn_extents *list, uint64_t page,
+		       uint64_t count, uint8_t *dst);
+
 /* Index of the pack in the table, adding it if need be; or -ENOMEM. */
 MSN_MUST_CHECK int msn_manifest_pack_index(struct msn_manifest *m,
 					   struct msn_manifest_pack pack,

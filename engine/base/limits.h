@@ -58,10 +58,4 @@
  */
 #define MSN_DEDUP_SLOTS (UINT32_C(1) << 19)
 
-/*
- * Copy of a captured process's pages that is made without being asked for.
- * With the 33 MiB of any save it stays below 64 MiB.
- */
-#define MSN_STAGE_BYTES_DEFAULT (UINT64_C(24) << 20)
-
 #endif /* MSN_BASE_LIMITS_H */

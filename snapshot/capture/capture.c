@@ -84,17 +84,13 @@ static uint64_t available_bytes(void)
  */
 static uint64_t stage_bytes(const struct capture *c)
 {
+	/* The process and others want to go on as before. */
 	uint64_t most = c->opts->stage_bytes ? c->opts->stage_bytes
-					     : MSN_STAGE_BYTES_DEFAULT;
+					     : available_bytes() / 4;
 	uint64_t want = c->target.status.private_bytes;
 
 	want += want / 16 + STAGE_SLACK_BYTES;
-	if (want > most)
-		return 0;
-	/* The process and others want to go on as before. */
-	if (want > MSN_STAGE_BYTES_DEFAULT && want > available_bytes() / 4)
-		return 0;
-	return want;
+	return want > most ? 0 : want;
 }
 
 /* What needs no process that stands still. */

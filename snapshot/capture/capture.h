@@ -35,12 +35,11 @@ struct msn_capture_opts {
 
 	/*
 	 * Memory that may be taken to copy the process's private pages aside,
-	 * so that it runs on before they are stored.  A process that has more
-	 * stands still until the save has read it all, while reading, looking
-	 * and writing overlap.  0: MSN_STAGE_BYTES_DEFAULT, which keeps a
-	 * capture within the memory of any save; less than a page: never.
-	 * Beyond the default no more than a quarter of what is available is
-	 * taken.
+	 * so that it runs on before they are stored; beyond that it stands
+	 * still until the save has read them all, while reading, looking and
+	 * writing overlap, and the capture keeps within the memory of any
+	 * save.  0: as much as it has, up to a quarter of what is available;
+	 * less than a page: none.
 	 */
 	uint64_t stage_bytes;
 };

@@ -184,26 +184,25 @@ static int capture_into_store(struct msn_cli *cli, struct msn_capture_opts *o)
 	return capture(cli, store, o);
 }
 
-/* --stage: "all", "none" or a number of MiB. */
+/* --stage: "none" or a number of MiB. */
 static int parse_stage(struct msn_cli *cli, uint64_t *bytes)
 {
 	const char *text = msn_given_text(cli, "stage");
 	unsigned long long mib;
 	char *end;
 
-	if (!text)
-		return 0;
-	*bytes = strcmp(text, "all") == 0 ? UINT64_MAX : 1;
-	if (*bytes != 1 || strcmp(text, "none") == 0)
+	*bytes = text ? 1 : 0; /* less than a page: none */
+	if (!text || strcmp(text, "none") == 0)
 		return 0;
 	errno = 0;
 	mib = strtoull(text, &end, 10);
 	if (errno || *end || end == text || *text == '-' || mib > 1 << 30)
 		return msn_failure_set(&cli->why, -EINVAL, MSN_FAILURE_INVALID,
 				       "--stage '%.80s' is neither a number of "
-				       "MiB nor 'all' nor 'none'",
+				       "MiB nor 'none'",
 				       text);
-	*bytes = mib ? (uint64_t)mib << 20 : 1;
+	if (mib)
+		*bytes = (uint64_t)mib << 20;
 	return 0;
 }
 

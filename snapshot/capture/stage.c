@@ -11,13 +11,24 @@
 #include "base/fault.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
+
+/*
+ * One thread copies as fast as the kernel lets it, several faster, until memory
+ * itself is the limit.
+ */
+#define SHARES_MAX 4
+
+/* Below this a thread costs more than it brings. */
+#define SHARE_BYTES_MIN (UINT64_C(4) << 20)
 
 struct staged {
 	struct msn_addr_range addr;
@@ -166,21 +177,100 @@ static int add_run(void *ctx, const struct msn_private_run *r)
 	return 0;
 }
 
+/* A share of the reads, for one thread. */
+struct share {
+	struct msn_file *source;
+	struct msn_file_io *io;
+	size_t count;
+	pthread_t thread;
+	bool threaded;
+	int rc;
+};
+
+static void *read_share(void *arg)
+{
+	struct share *sh = arg;
+
+	sh->rc = sh->count ? msn_file_buffer_read_batch(sh->source, sh->io,
+							sh->count)
+			   : 0;
+	return NULL;
+}
+
+/* Reads all shares at once; the first one in this thread. */
+static int read_shares(struct share *shares, size_t count)
+{
+	int rc = 0;
+
+	for (size_t i = 1; i < count; i++)
+		shares[i].threaded =
+			pthread_create(&shares[i].thread, NULL, read_share,
+				       &shares[i]) == 0;
+	for (size_t i = 0; i < count; i++)
+		if (!shares[i].threaded)
+			read_share(&shares[i]);
+	for (size_t i = 0; i < count; i++) {
+		if (shares[i].threaded)
+			pthread_join(shares[i].thread, NULL);
+		if (rc == 0)
+			rc = shares[i].rc;
+	}
+	return rc == MSN_FILE_E_BUS ? msn_fail(-EFAULT) : msn_pass(rc);
+}
+
+/*
+ * Fills @sh with reads of the buffer's bytes [@from, @to), and says how many
+ * there are.  A run may be cut between two shares.
+ */
+static size_t fill_share(const struct msn_stage *s, uint64_t from, uint64_t to,
+			 struct msn_file_io *io)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct staged *r = &s->runs[i];
+		uint64_t end = r->at + msn_addr_range_length(r->addr);
+		uint64_t low = r->at > from ? r->at : from;
+		uint64_t high = end < to ? end : to;
+
+		if (low >= high)
+			continue;
+		io[n++] = (struct msn_file_io){ r->addr.start + (low - r->at),
+						s->buf + low, high - low };
+	}
+	return n;
+}
+
+/* How many threads are worth their while. */
+static size_t share_count(const struct msn_stage *s)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (s->used < SHARE_BYTES_MIN || cpus < 2)
+		return 1;
+	return cpus < SHARES_MAX ? (size_t)cpus : SHARES_MAX;
+}
+
 static int read_runs(struct msn_stage *s)
 {
+	size_t count = share_count(s);
+	uint64_t part = (s->used / count + MSN_PAGE_MASK) & ~MSN_PAGE_MASK;
+	/* Each border between shares may cut one run in two. */
 	msn_auto(msn_freep) struct msn_file_io *io =
-		msn_alloc_array(s->count, sizeof(*io));
-	int rc;
+		msn_alloc_array(s->count + count, sizeof(*io));
+	struct share shares[SHARES_MAX] = { 0 };
+	size_t used = 0;
 
 	if (!io)
 		return msn_fail(-ENOMEM);
-	for (size_t i = 0; i < s->count; i++)
-		io[i] = (struct msn_file_io){
-			s->runs[i].addr.start, s->buf + s->runs[i].at,
-			msn_addr_range_length(s->runs[i].addr)
-		};
-	rc = msn_file_buffer_read_batch(s->source, io, s->count);
-	return rc == MSN_FILE_E_BUS ? msn_fail(-EFAULT) : msn_pass(rc);
+	for (size_t i = 0; i < count; i++) {
+		shares[i].source = s->source;
+		shares[i].io = io + used;
+		shares[i].count =
+			fill_share(s, i * part, (i + 1) * part, io + used);
+		used += shares[i].count;
+	}
+	return msn_pass(read_shares(shares, count));
 }
 
 int msn_stage_fill(struct msn_stage *s, struct msn_mm *mm)

@@ -157,8 +157,8 @@ MSN_MUST_CHECK int msn_manifest_decode(struct msn_manifest **out,
 const char *msn_manifest_check(const struct msn_manifest *m);
 
 /*
- * What is wrong with the name of a snapshot, or NULL.  Names are made of
- * letters, digits, '.', '_' and '-', and start with a letter, digit or '_'.
+ * What is wrong with the name of a snapshot, or NULL.  Names are made of a-z,
+ * 0-9, '.', '_' and '-', start with a letter or digit, and are no uid.
  */
 const char *msn_snapshot_name_check(const char *name);
 

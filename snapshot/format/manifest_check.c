@@ -24,18 +24,20 @@
 const char *msn_snapshot_name_check(const char *name)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789_.-";
+	struct msn_uid uid;
 
 	if (!*name)
 		return "the name is empty";
 	if (strlen(name) > MSN_SNAPSHOT_NAME_MAX)
 		return "the name is longer than 63 characters";
 	if (name[strspn(name, letters)])
-		return "the name has a character other than letters, digits, "
-		       "'.', '_' and '-'";
-	if (*name == '.' || *name == '-')
-		return "the name starts with '.' or '-'";
+		return "the name has a character other than a-z, 0-9, '.', '_' "
+		       "and '-'";
+	if (strchr("._-", *name))
+		return "the name starts with '.', '_' or '-'";
+	if (msn_uid_parse_prefix(name, &uid) == MSN_UID_TEXT - 1)
+		return "the name looks like a uid";
 	return NULL;
 }
 

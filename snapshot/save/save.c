@@ -16,37 +16,16 @@
 #include <string.h>
 #include <time.h>
 
-static bool name_char_ok(char c, bool first)
-{
-	if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
-		return true;
-	return !first && (c == '.' || c == '_' || c == '-');
-}
-
-bool msn_snapshot_name_ok(const char *name)
-{
-	size_t len = strlen(name);
-	struct msn_uid uid;
-
-	if (len == 0 || len > MSN_SNAPSHOT_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!name_char_ok(name[i], i == 0))
-			return false;
-	/* 32 digits would be taken for a uid. */
-	return len != MSN_UID_TEXT - 1 ||
-	       msn_uid_parse_prefix(name, &uid) != MSN_UID_TEXT - 1;
-}
-
 static int check_name(const struct msn_save_opts *o, struct msn_failure *why)
 {
-	if (o->name && *o->name && !msn_snapshot_name_ok(o->name))
-		return msn_failure_set(why, -EINVAL, MSN_FAILURE_INVALID,
-				       "%s is not a name for a snapshot: up to "
-				       "%d of a-z 0-9 . _ -, not starting with "
-				       "a mark",
-				       o->name, MSN_SNAPSHOT_NAME_MAX);
-	return 0;
+	const char *wrong =
+		o->name && *o->name ? msn_snapshot_name_check(o->name) : NULL;
+
+	if (!wrong)
+		return 0;
+	return msn_failure_set(why, -EINVAL, MSN_FAILURE_INVALID,
+			       "'%.80s' cannot name a snapshot: %s", o->name,
+			       wrong);
 }
 
 static int check_blobs(const struct msn_save_opts *o, struct msn_failure *why)

@@ -98,7 +98,4 @@ MSN_MUST_CHECK int msn_saver_run(struct msn_saver *sv, struct msn_mm *mm,
 struct msn_saver *msn_saver_free(struct msn_saver *sv);
 MSN_DEFINE_AUTO(struct msn_saver, msn_saver_free)
 
-/* Is @name fit for a snapshot: [a-z0-9][a-z0-9._-]{0,62}, and no uid? */
-bool msn_snapshot_name_ok(const char *name);
-
 #endif /* MSN_SAVE_SAVE_H */

@@ -157,11 +157,14 @@ static void names_fit_everywhere(void)
 		"a/b",
 		"gr\xc3\xbc",
 		"a\n",
+		"A",
+		"_a",
+		"0123456789abcdef0123456789abcdef",
 		"1234567890123456789012345678901234567890123456789012345678901234",
 	};
 
 	EXPECT(!msn_snapshot_name_check("a"));
-	EXPECT(!msn_snapshot_name_check("_A.b-c_9"));
+	EXPECT(!msn_snapshot_name_check("9a.b-c_9"));
 	EXPECT(!msn_snapshot_name_check(
 		"123456789012345678901234567890123456789012345678901234567890123"));
 	for (size_t i = 0; i < MSN_ARRAY_LEN(bad); i++)

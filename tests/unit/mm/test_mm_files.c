@@ -146,6 +146,25 @@ static void a_file_shortened_by_somebody_else_is_an_error(void)
 	}
 }
 
+static void a_copy_on_write_keeps_what_came_before_a_missing_page(void)
+{
+	struct fixture f = setup(false);
+	char path[64], buf[2 * MSN_PAGE_SIZE];
+	struct msn_hostfile *hf = make_file(path);
+	size_t done;
+
+	memset(buf, '!', sizeof(buf));
+	map(f.mm, of_file(hf, 10, 3, true));
+	EXPECT(get(f.mm, AT(12)) == 'C'); /* all three are placed */
+	CHECK(truncate(path, MSN_PAGE_SIZE) == 0);
+	EXPECT(msn_mm_copy_out(f.mm, AT(10), buf, sizeof(buf), plain, &done) ==
+	       -EFAULT);
+	EXPECT(done == PAGE);
+	EXPECT(get(f.mm, AT(10)) == '!');
+	drop_file(hf, path);
+	teardown(&f);
+}
+
 static void a_file_that_cannot_be_mapped_is_copied(void)
 {
 	struct fixture f = setup(false);
@@ -217,6 +236,8 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_page_past_the_files_end_is_a_bus_error),
 		CHECK_TEST(truncation_takes_pages_away_private_ones_too),
 		CHECK_TEST(a_file_shortened_by_somebody_else_is_an_error),
+		CHECK_TEST(
+			a_copy_on_write_keeps_what_came_before_a_missing_page),
 		CHECK_TEST(a_file_that_cannot_be_mapped_is_copied),
 		CHECK_TEST(
 			a_file_open_for_reading_cannot_be_mapped_for_writing),

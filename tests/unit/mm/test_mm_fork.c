@@ -11,6 +11,20 @@
 
 /* ---- fork ---------------------------------------------------------------- */
 
+struct seen {
+	struct msn_private_run runs[16];
+	size_t count;
+};
+
+static int see(void *ctx, const struct msn_private_run *r)
+{
+	struct seen *s = ctx;
+
+	CHECK(s->count < 16);
+	s->runs[s->count++] = *r;
+	return 0;
+}
+
 static struct msn_mm *fork_of(struct msn_mm *mm)
 {
 	struct msn_mm *child;
@@ -75,8 +89,30 @@ static void a_write_after_fork_copies_one_page(void)
 	EXPECT(msn_memfile_used(f.mf) == 65 * PAGE);
 	msn_mm_free(child);
 	EXPECT(msn_memfile_used(f.mf) == 64 * PAGE);
-	put(f.mm, AT(21), 'z'); /* the last owner writes in place */
-	EXPECT(msn_memfile_used(f.mf) == 64 * PAGE);
+	teardown(&f);
+}
+
+static void the_last_owner_of_a_page_writes_it_in_place(void)
+{
+	struct fixture f = setup(false);
+	struct seen s = { 0 };
+	struct msn_mm *child;
+
+	map(f.mm, anon(10, 8));
+	for (uint64_t i = 10; i < 18; i++)
+		put(f.mm, AT(i), 'x');
+	child = fork_of(f.mm);
+	msn_mm_free(child);
+	put(f.mm, AT(13), 'z');
+	/* A copy would stand elsewhere in the file than its neighbours do. */
+	CHECK(msn_mm_for_each_private_run(
+		      f.mm, (struct msn_addr_range){ 0, UINT64_MAX }, see,
+		      &s) == 0);
+	CHECK(s.count > 0);
+	for (size_t i = 1; i < s.count; i++)
+		EXPECT(s.runs[i].offset - s.runs[i].addr.start ==
+		       s.runs[0].offset - s.runs[0].addr.start);
+	EXPECT(get(f.mm, AT(13)) == 'z' && get(f.mm, AT(14)) == 'x');
 	teardown(&f);
 }
 
@@ -166,20 +202,6 @@ static void clones_of_an_image_share_it_until_they_write(void)
 		EXPECT(get(child, AT(17)) == 'h');
 		msn_mm_free(child);
 	}
-}
-
-struct seen {
-	struct msn_private_run runs[16];
-	size_t count;
-};
-
-static int see(void *ctx, const struct msn_private_run *r)
-{
-	struct seen *s = ctx;
-
-	CHECK(s->count < 16);
-	s->runs[s->count++] = *r;
-	return 0;
 }
 
 static void a_walk_tells_the_images_pages_from_the_spaces_own(void)
@@ -294,6 +316,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(parent_and_child_do_not_see_each_others_writes),
 		CHECK_TEST(a_grandchild_sees_what_its_parent_had),
 		CHECK_TEST(a_write_after_fork_copies_one_page),
+		CHECK_TEST(the_last_owner_of_a_page_writes_it_in_place),
 		CHECK_TEST(shared_memory_stays_shared_across_fork),
 		CHECK_TEST(clones_of_an_image_share_it_until_they_write),
 		CHECK_TEST(a_walk_tells_the_images_pages_from_the_spaces_own),

@@ -348,7 +348,7 @@ int msn_mm_handle_fault(struct msn_mm *mm, uint64_t addr, unsigned access)
 /* Puts one placement, or the part of it in @ar, into the page tables. */
 static int map_placement(struct msn_mm *mm, const struct msn_vma *v,
 			 struct msn_seg seg, struct msn_addr_range ar,
-			 bool commit)
+			 struct msn_commit commit)
 {
 	struct msn_pma *p = msn_pma_set_value(&mm->pmas, seg);
 	struct msn_addr_range whole = msn_pma_set_range(seg);
@@ -359,14 +359,38 @@ static int map_placement(struct msn_mm *mm, const struct msn_vma *v,
 		.offset = msn_pma_file_range(p, whole, part).start,
 		.perms = v->perms,
 		.cow = p->need_cow,
-		.commit = commit,
+		.commit = commit.wanted,
+		.must_commit = commit.required,
 	};
 
 	return msn_pass(msn_address_space_map_file(mm->as, &m));
 }
 
+int msn_mm_populate(struct msn_mm *mm, struct msn_seg vma,
+		    struct msn_addr_range ar)
+{
+	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, vma);
+	unsigned access = v->private && (v->perms & MSN_ACCESS_WRITE)
+				  ? MSN_ACCESS_READ | MSN_ACCESS_WRITE
+				  : MSN_ACCESS_READ;
+
+	if (v->perms == MSN_ACCESS_NONE)
+		return 0;
+	while (ar.start < ar.end) {
+		struct msn_page_place place;
+		int rc = msn_mm_get_page(mm, vma, ar, access, &place);
+
+		if (rc == MSN_PAGE_E_BUS)
+			return msn_fail(-EFAULT);
+		if (rc < 0)
+			return msn_pass(rc);
+		ar.start += place.length;
+	}
+	return 0;
+}
+
 int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
-		     struct msn_addr_range ar, bool commit)
+		     struct msn_addr_range ar, struct msn_commit commit)
 {
 	struct msn_vma *v = msn_vma_set_value(&mm->vmas, vma);
 	uint64_t at = ar.start;
@@ -390,6 +414,8 @@ int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
 						v->private ? MSN_ACCESS_READ
 							   : MSN_ACCESS_NONE)
 			     : place_anonymous(mm, gap);
+		if (rc == MSN_PAGE_E_BUS && commit.required)
+			return msn_fail(-EFAULT);
 		if (rc == MSN_PAGE_E_BUS)
 			at = gap.end; /* past the object's end: left out */
 		else if (rc)

@@ -209,8 +209,8 @@ static int place_child(struct msn_mm *child)
 		return 0;
 	for (struct msn_seg s = msn_vma_set_first(&child->vmas); msn_seg_ok(s);
 	     s = msn_seg_next(s)) {
-		int rc =
-			msn_mm_place_all(child, s, msn_vma_set_range(s), false);
+		int rc = msn_mm_place_all(child, s, msn_vma_set_range(s),
+					  (struct msn_commit){ 0 });
 
 		if (rc)
 			return msn_pass(rc);

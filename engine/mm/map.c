@@ -162,20 +162,39 @@ static int insert_placements(struct msn_mm *mm,
 	return 0;
 }
 
+/* MAP_POPULATE and the like, where mm puts pages in place itself. */
+static int populate(struct msn_mm *mm, struct msn_seg vma,
+		    struct msn_addr_range ar, const struct msn_mmap_opts *opts)
+{
+	int rc;
+
+	if (opts->platform_effect == MSN_PLATFORM_EFFECT_DEFAULT &&
+	    opts->mlock_mode != MSN_MLOCK_EAGER)
+		return 0;
+	rc = msn_mm_populate(mm, vma, ar);
+	/* As MAP_POPULATE: what could not be had shows when it is touched. */
+	return opts->require_platform_effect ? msn_pass(rc) : 0;
+}
+
 /* Puts in place what the caller has, and what the platform needs at once. */
 static int fill_mapping(struct msn_mm *mm, struct msn_seg vma,
 			struct msn_addr_range ar,
 			const struct msn_mmap_opts *opts,
 			const struct msn_placement *list, size_t count)
 {
-	bool commit = opts->platform_effect == MSN_PLATFORM_EFFECT_COMMIT ||
-		      opts->mlock_mode == MSN_MLOCK_EAGER;
+	struct msn_commit commit = {
+		.wanted = opts->platform_effect == MSN_PLATFORM_EFFECT_COMMIT ||
+			  opts->mlock_mode == MSN_MLOCK_EAGER,
+		.required = opts->require_platform_effect,
+	};
 	int rc;
 
 	msn_write_scope(&mm->active);
 	rc = insert_placements(mm, list, count);
-	if (rc == 0 && mm->as->ops->kernel_faults)
-		rc = msn_mm_place_all(mm, vma, ar, commit);
+	if (rc == 0)
+		rc = mm->as->ops->kernel_faults
+			     ? msn_mm_place_all(mm, vma, ar, commit)
+			     : populate(mm, vma, ar, opts);
 	if (rc)
 		msn_mm_drop_pages(mm, ar, false);
 	else

@@ -86,6 +86,11 @@ MSN_MUST_CHECK int msn_mm_prepare_unmap(struct msn_mm *mm,
 void msn_mm_unmap_prepared(struct msn_mm *mm, struct msn_addr_range ar,
 			   struct msn_dropped *d);
 
+/* What is asked of the host about pages that are put in place. */
+struct msn_commit {
+	bool wanted, required;
+};
+
 /* ---- fault.c ------------------------------------------------------------- */
 
 enum msn_page_error {
@@ -123,7 +128,16 @@ bool msn_mm_peek_page(struct msn_mm *mm, struct msn_seg vma,
  * place and into the page tables.  Both locks are held, active for writing.
  */
 MSN_MUST_CHECK int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
-				    struct msn_addr_range ar, bool commit);
+				    struct msn_addr_range ar,
+				    struct msn_commit commit);
+
+/*
+ * Any other platform: puts the pages in place that accesses to @ar would, as
+ * MAP_POPULATE does: writable private ones as if they were written.  Stops at
+ * the first page that cannot be had and says why.  Same locks.
+ */
+MSN_MUST_CHECK int msn_mm_populate(struct msn_mm *mm, struct msn_seg vma,
+				   struct msn_addr_range ar);
 
 /* ---- pages.c ------------------------------------------------------------- */
 

@@ -36,7 +36,8 @@ struct msn_as_mapping {
 	uint64_t offset;
 	unsigned perms; /* enum msn_access, right away */
 	bool cow;	/* writes go to a private copy that the kernel makes */
-	bool commit;	/* have the host commit the pages now */
+	bool commit;	/* have the host commit the pages now, if it can */
+	bool must_commit; /* and fail if it cannot; only with commit */
 };
 
 /* Told of one run; a result that is not 0 ends the walk. */

@@ -65,10 +65,12 @@ static int local_map_file(struct msn_address_space *as,
 	if (mmap(pointer(m->addr.start), len, prot_of(m->perms), flags, fd,
 		 (off_t)m->offset) == MAP_FAILED)
 		return msn_fail(-errno);
-	if (m->commit)
-		(void)madvise(pointer(m->addr.start), len,
-			      m->perms & MSN_ACCESS_WRITE ? MADV_POPULATE_WRITE
-							  : MADV_POPULATE_READ);
+	if (m->commit &&
+	    madvise(pointer(m->addr.start), len,
+		    m->perms & MSN_ACCESS_WRITE ? MADV_POPULATE_WRITE
+						: MADV_POPULATE_READ) < 0 &&
+	    m->must_commit)
+		return msn_fail(-errno);
 	return 0;
 }
 

@@ -87,6 +87,10 @@ static void what_is_reserved_costs_nothing_until_it_is_written(void)
 	CHECK(msn_file_next_data(file, r, &data) == 0);
 	EXPECT(data.start == r.start + (UINT64_C(3) << 30) &&
 	       data.end == data.start + PAGE);
+	/* What lies behind the range is not of it. */
+	EXPECT(msn_file_next_data(
+		       file, (struct msn_file_range){ r.start, data.start },
+		       &data) == MSN_FILE_E_NO_DATA);
 	msn_file_dec_ref(file, r);
 	EXPECT(host_bytes(mf) == 0);
 	done_with(mf);

@@ -136,6 +136,24 @@ static void nothing_is_placed_into_the_guard_gap_of_a_stack(void)
 	}
 }
 
+static void populating_puts_every_page_in_place(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_mmap_opts o = anon(10, 40);
+
+		o.platform_effect = MSN_PLATFORM_EFFECT_COMMIT;
+		map(f.mm, o);
+		EXPECT(msn_mm_placed_bytes(f.mm) == 40 * PAGE);
+		EXPECT(msn_memfile_used(f.mf) == 40 * PAGE);
+		EXPECT(get(f.mm, AT(49)) == 0);
+		o = anon(100, 4);
+		o.mlock_mode = MSN_MLOCK_EAGER;
+		map(f.mm, o);
+		EXPECT(msn_mm_placed_bytes(f.mm) == 44 * PAGE);
+	}
+}
+
 static void unmapping_the_middle_leaves_both_ends(void)
 {
 	FOR_BOTH(f, local)
@@ -319,6 +337,7 @@ int main(int argc, char **argv)
 			noreplace_refuses_a_taken_place_and_fixed_replaces_it),
 		CHECK_TEST(without_a_place_the_highest_gap_is_taken),
 		CHECK_TEST(nothing_is_placed_into_the_guard_gap_of_a_stack),
+		CHECK_TEST(populating_puts_every_page_in_place),
 		CHECK_TEST(unmapping_the_middle_leaves_both_ends),
 		CHECK_TEST(copies_stop_at_a_hole_and_count_what_came_before),
 		CHECK_TEST(rights_are_enforced_unless_a_debugger_asks),

@@ -109,6 +109,27 @@ static void a_page_past_the_files_end_is_a_bus_error(void)
 	teardown(&f);
 }
 
+static void a_required_effect_not_to_be_had_undoes_the_mapping(void)
+{
+	FOR_BOTH(f, local)
+	{
+		char path[64];
+		struct msn_hostfile *hf = make_file(path);
+		struct msn_mmap_opts o = of_file(hf, 10, 3, true);
+		uint64_t addr;
+
+		CHECK(truncate(path, 100) == 0);
+		o.platform_effect = MSN_PLATFORM_EFFECT_COMMIT;
+		EXPECT(msn_mm_mmap(f.mm, &o, &addr) == 0);
+		CHECK(msn_mm_munmap(f.mm, AT(10), 3 * PAGE) == 0);
+		o.require_platform_effect = true;
+		EXPECT(msn_mm_mmap(f.mm, &o, &addr) == -EFAULT);
+		EXPECT(msn_mm_mapped_bytes(f.mm) == 0);
+		EXPECT(msn_mm_placed_bytes(f.mm) == 0);
+		drop_file(hf, path);
+	}
+}
+
 static void truncation_takes_pages_away_private_ones_too(void)
 {
 	FOR_BOTH(f, local)
@@ -234,6 +255,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_shared_file_mapping_writes_to_the_file),
 		CHECK_TEST(a_private_file_mapping_never_changes_the_file),
 		CHECK_TEST(a_page_past_the_files_end_is_a_bus_error),
+		CHECK_TEST(a_required_effect_not_to_be_had_undoes_the_mapping),
 		CHECK_TEST(truncation_takes_pages_away_private_ones_too),
 		CHECK_TEST(a_file_shortened_by_somebody_else_is_an_error),
 		CHECK_TEST(

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE MSN_PAGE_SIZE
@@ -215,6 +216,22 @@ static void zero_pages_and_repeats_are_not_stored(void)
 		EXPECT(stats.deduped == 30);
 		EXPECT(stats.zero == 20);
 		EXPECT(stats.private_pages == 40);
+	}
+}
+
+static void repeats_far_apart_are_found_too(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_manifest_stats stats;
+
+		map(f.mm, 0, 1200);
+		for (uint64_t i = 0; i < 1200; i++)
+			fill(f.mm, i, 1 + i % 600);
+		go_through(&f, save(&f, f.mm, NULL, &stats), local, true);
+		EXPECT(stats.stored == 600 && stats.deduped == 600);
+		for (uint64_t i = 0; i < 1200; i += 7)
+			EXPECT(holds(f.mm, i, 1 + i % 600));
 	}
 }
 
@@ -427,6 +444,45 @@ static void a_changed_file_is_refused_by_name(void)
 	}
 }
 
+/* Sets the time of a file's last change. */
+static void set_mtime(const char *path, struct timespec mtime)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, mtime };
+
+	CHECK(utimensat(AT_FDCWD, path, times, 0) == 0);
+}
+
+static void size_and_time_of_change_are_both_compared(void)
+{
+	FOR_BOTH(f, local)
+	{
+		static const char *const what[] = { "size", "modified" };
+		char path[64];
+		struct msn_hostfile *hf = make_file(path);
+		struct msn_clone_opts opts = { 0 };
+		struct msn_opened *o;
+		struct stat st;
+
+		CHECK(stat(path, &st) == 0);
+		map_file(f.mm, hf, 10, false);
+		o = open_it(&f, save(&f, f.mm, NULL, NULL), true);
+		f.mm = msn_mm_free(f.mm);
+		for (int i = 0; i < 2; i++) {
+			CHECK(truncate(path, i ? st.st_size : 100) == 0);
+			st.st_mtim.tv_sec += i;
+			set_mtime(path, st.st_mtim);
+			f.mm = new_space(&f, local);
+			EXPECT(msn_clone(o, f.mm, &opts, &f.why) == -ESTALE);
+			EXPECT(strstr(f.why.text, what[i]) != NULL);
+			f.why = (struct msn_failure){ 0 };
+			f.mm = msn_mm_free(f.mm);
+		}
+		msn_opened_free(o);
+		unlink(path);
+		msn_identity_dec_ref(msn_hostfile_identity(hf));
+	}
+}
+
 static void a_file_without_a_path_cannot_be_saved(void)
 {
 	FOR_BOTH(f, local)
@@ -585,12 +641,14 @@ int main(int argc, char **argv)
 	static const struct check_test tests[] = {
 		CHECK_TEST(a_space_comes_back_as_it_was),
 		CHECK_TEST(zero_pages_and_repeats_are_not_stored),
+		CHECK_TEST(repeats_far_apart_are_found_too),
 		CHECK_TEST(a_child_stores_only_what_changed),
 		CHECK_TEST(removing_the_parent_leaves_the_child_whole),
 		CHECK_TEST(clones_do_not_see_each_other),
 		CHECK_TEST(blobs_come_back_byte_for_byte),
 		CHECK_TEST(a_private_file_mapping_keeps_its_own_pages),
 		CHECK_TEST(a_changed_file_is_refused_by_name),
+		CHECK_TEST(size_and_time_of_change_are_both_compared),
 		CHECK_TEST(a_file_without_a_path_cannot_be_saved),
 		CHECK_TEST(shared_memory_is_saved_once_and_stays_shared),
 		CHECK_TEST(a_bad_name_is_refused_before_anything_is_read),

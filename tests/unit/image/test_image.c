@@ -20,6 +20,7 @@ struct source {
 	uint64_t filled; /* bytes */
 	unsigned calls;
 	uint64_t bad; /* offset that cannot be read; UINT64_MAX: none */
+	bool zero;    /* all pages are: nothing is written */
 };
 
 static unsigned freed;
@@ -29,7 +30,8 @@ static int source_fill(struct msn_page_source *base, struct msn_file_range r,
 {
 	struct source *s = msn_container_of(base, struct source, base);
 
-	memset(dst, 'x', msn_file_range_length(r));
+	if (!s->zero)
+		memset(dst, 'x', msn_file_range_length(r));
 	s->calls++;
 	s->filled += msn_file_range_length(r);
 	return msn_file_range_contains(r, s->bad) ? -EBADMSG : 0;
@@ -130,6 +132,19 @@ static void a_failed_fill_shows_nothing_and_may_be_tried_again(void)
 	msn_image_unref(img);
 }
 
+static void a_failed_fill_leaves_no_bytes_behind(void)
+{
+	struct source *s;
+	struct msn_image *img = make(&s);
+
+	s->bad = 0;
+	EXPECT(byte_at(img, 0) == -EBADMSG);
+	s->bad = UINT64_MAX;
+	s->zero = true; /* a source need not touch a zero page */
+	EXPECT(byte_at(img, 0) == 0);
+	msn_image_unref(img);
+}
+
 static void past_its_end_an_image_has_no_pages(void)
 {
 	struct source *s;
@@ -193,6 +208,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_page_is_filled_when_it_is_wanted_and_once),
 		CHECK_TEST(asking_for_the_descriptor_fills_everything),
 		CHECK_TEST(a_failed_fill_shows_nothing_and_may_be_tried_again),
+		CHECK_TEST(a_failed_fill_leaves_no_bytes_behind),
 		CHECK_TEST(past_its_end_an_image_has_no_pages),
 		CHECK_TEST(an_offset_knows_the_address_it_came_from),
 		CHECK_TEST(placements_keep_the_image_alive_page_by_page),

@@ -323,6 +323,7 @@ static void blobs_come_back_byte_for_byte(void)
 						 { "empty", "", 0 },
 						 { "device", big, 300001 } };
 		struct msn_save_opts opts = { .blobs = blobs, .blob_count = 3 };
+		struct msn_manifest_stats stats;
 		uint64_t state = 7;
 		const uint8_t *data;
 		struct msn_opened *o;
@@ -332,7 +333,8 @@ static void blobs_come_back_byte_for_byte(void)
 		for (size_t i = 0; i < 300001; i++)
 			big[i] = (uint8_t)msn_rand_next(&state);
 		map(f.mm, 0, 1);
-		o = open_it(&f, save(&f, f.mm, &opts, NULL), true);
+		o = open_it(&f, save(&f, f.mm, &opts, &stats), true);
+		EXPECT(stats.private_pages == 0 && stats.stored == 0);
 		CHECK(msn_opened_blob(o, "registers", &data, &len) == 0);
 		EXPECT(len == 5 && memcmp(data, "hello", 5) == 0);
 		CHECK(msn_opened_blob(o, "empty", &data, &len) == 0);

@@ -53,6 +53,9 @@ struct msn_traced_thread {
 	uint64_t pending;  /* this thread's own pending signals */
 	struct msn_regset regsets[MSN_REGSETS_MAX];
 	size_t regset_count;
+	/* Where the kernel notes for the thread on which CPU it runs (rseq). */
+	uint64_t rseq_addr; /* 0: nowhere, or this kernel does not say */
+	uint32_t rseq_len;
 };
 
 struct msn_tracee;

@@ -82,6 +82,23 @@ static int read_signals(pid_t pid, struct msn_traced_thread *t)
 	return 0;
 }
 
+/* The answer of PTRACE_GET_RSEQ_CONFIGURATION (Linux 5.13). */
+struct rseq_config {
+	uint64_t addr;
+	uint32_t len, signature, flags, pad;
+};
+
+static void read_rseq(struct msn_traced_thread *t)
+{
+	struct rseq_config r = { 0 };
+
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, t->tid, (void *)sizeof(r),
+		   &r) < 0)
+		return; /* an older kernel */
+	t->rseq_addr = r.addr;
+	t->rseq_len = r.len;
+}
+
 int msn_tracee_read_thread(pid_t pid, struct msn_traced_thread *t)
 {
 	int rc;
@@ -94,6 +111,8 @@ int msn_tracee_read_thread(pid_t pid, struct msn_traced_thread *t)
 		rc = read_regset(t, NT_X86_XSTATE, 0);
 	if (rc == 0)
 		rc = read_signals(pid, t);
+	if (rc == 0)
+		read_rseq(t);
 	return msn_pass(rc);
 }
 

@@ -100,6 +100,7 @@ struct msn_compare_stats {
 /*
  * Stops the process and compares mappings and every page that either side has
  * of its own with snapshot @opts->uid.  0 also when they differ: *@stats says.
+ * Where the kernel notes a thread's CPU (rseq) is not compared.
  */
 MSN_MUST_CHECK int msn_capture_compare(struct msn_store *store,
 				       const struct msn_compare_opts *opts,

@@ -176,6 +176,29 @@ static int read_now(struct comparer *c, struct msn_addr_range ar, size_t run)
 	return 0;
 }
 
+/*
+ * What the kernel writes by itself is no difference: the CPU that a thread runs
+ * on changes whenever it wakes up somewhere else.
+ */
+static void forgive_kernel(struct comparer *c, struct msn_addr_range ar)
+{
+	size_t count;
+	const struct msn_traced_thread *threads =
+		msn_tracee_threads(c->target.tracee, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct msn_traced_thread *t = &threads[i];
+		struct msn_addr_range r = msn_addr_range_intersect(
+			ar, (struct msn_addr_range){
+				    t->rseq_addr, t->rseq_addr + t->rseq_len });
+
+		if (!msn_addr_range_empty(r))
+			memcpy(c->now + (r.start - ar.start),
+			       c->then + (r.start - ar.start),
+			       msn_addr_range_length(r));
+	}
+}
+
 static int compare_batch(struct comparer *c, const struct piece *p,
 			 struct msn_addr_range ar, size_t run)
 {
@@ -185,6 +208,8 @@ static int compare_batch(struct comparer *c, const struct piece *p,
 		rc = read_then(c, p, ar);
 	if (rc == 0)
 		rc = read_now(c, ar, run);
+	if (rc == 0)
+		forgive_kernel(c, ar);
 	for (uint64_t at = ar.start; rc == 0 && at < ar.end;
 	     at += MSN_PAGE_SIZE) {
 		c->stats.compared_pages++;

@@ -241,6 +241,13 @@ class Verify(Case):
         self.assertGreaterEqual(got["pages_compared"], 256)
         self.assertEqual(got["differences"], [])
 
+    def test_the_cpu_that_a_process_runs_on_is_no_difference(self):
+        v = self.victim()
+        self.capture(v, "one")
+        for cpu in sorted(os.sched_getaffinity(0)) * 2:
+            os.sched_setaffinity(v.pid, {cpu})
+            self.ok("verify", "one", "--against", v.pid)
+
     def test_a_process_that_changed_is_not(self):
         v = self.victim()
         self.capture(v, "one")

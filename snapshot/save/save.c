@@ -8,7 +8,6 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/limits.h"
-#include "digest/digest.h"
 #include "save/save_internal.h"
 
 #include <errno.h>

@@ -7,6 +7,7 @@
  * in vector registers, and prints the counters' address; it runs for ever.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +39,9 @@ static int count(void)
 		if (pthread_create(&th, NULL, spin,
 				   (void *)(uintptr_t)&counters[i]))
 			return 1;
+	/* Who stops us now must find the values in the registers. */
+	while (!counters[1] || !counters[2])
+		sched_yield();
 	printf("%p\n", (void *)(uintptr_t)counters);
 	fflush(stdout);
 	spin((void *)(uintptr_t)&counters[0]);

@@ -121,6 +121,34 @@ int msn_file_next_data(struct msn_file *file, struct msn_file_range r,
 	return msn_pass(rc);
 }
 
+int msn_file_resident(struct msn_file *file, struct msn_file_range r,
+		      uint8_t *vec)
+{
+	size_t pages = msn_file_range_length(r) / MSN_PAGE_SIZE;
+
+	msn_assert(!msn_file_range_empty(r) && msn_file_range_page_aligned(r));
+	if (file->ops->resident)
+		return msn_pass(file->ops->resident(file, r, vec));
+	memset(vec, 1, pages);
+	return 0;
+}
+
+uint64_t msn_file_sharers(struct msn_file *file, struct msn_file_range r,
+			  struct msn_file_range *run)
+{
+	uint64_t n;
+
+	msn_assert(!msn_file_range_empty(r) && msn_file_range_page_aligned(r));
+	if (!file->ops->sharers) {
+		*run = r;
+		return 1;
+	}
+	n = file->ops->sharers(file, r, run);
+	msn_assert(run->start == r.start && !msn_file_range_empty(*run));
+	msn_assert(msn_file_range_covers(r, *run));
+	return n;
+}
+
 /* Moves one batch of spans; @out says which way. */
 static int move_spans(const struct msn_spans *spans, char *buf, bool out,
 		      size_t *done)

@@ -111,6 +111,23 @@ struct msn_file_ops {
 	 */
 	int (*next_data)(struct msn_file *file, struct msn_file_range r,
 			 struct msn_file_range *out);
+
+	/*
+	 * Optional: which pages of @r are in memory, one byte a page in @vec:
+	 * 1 if the page has memory behind it (in the host's page cache, for a
+	 * host file), else 0.  Brings nothing in.  0 or -errno.  Default: 1
+	 * for every page.
+	 */
+	int (*resident)(struct msn_file *file, struct msn_file_range r,
+			uint8_t *vec);
+
+	/*
+	 * Optional: how many references the first page of @r has, and in *@run
+	 * the longest prefix of @r for which the answer is the same.  A
+	 * moment's truth.  Default: 1 for all of @r.
+	 */
+	uint64_t (*sharers)(struct msn_file *file, struct msn_file_range r,
+			    struct msn_file_range *run);
 };
 
 struct msn_file {
@@ -138,6 +155,10 @@ MSN_MUST_CHECK int msn_file_fd(struct msn_file *file);
 MSN_MUST_CHECK int msn_file_next_data(struct msn_file *file,
 				      struct msn_file_range r,
 				      struct msn_file_range *out);
+MSN_MUST_CHECK int msn_file_resident(struct msn_file *file,
+				     struct msn_file_range r, uint8_t *vec);
+uint64_t msn_file_sharers(struct msn_file *file, struct msn_file_range r,
+			  struct msn_file_range *run);
 
 /*
  * Reads @len bytes by whichever way the file allows, mapped or buffered.  0,

@@ -9,6 +9,8 @@
 #include "base/assert.h"
 #include "base/error.h"
 
+#include <errno.h>
+
 static void assert_mapping(struct msn_addr_range ar, uint64_t offset)
 {
 	msn_assert(msn_addr_range_page_aligned(ar));
@@ -142,6 +144,18 @@ int msn_mappable_invalidate_unsavable(struct msn_mappable *obj)
 			 ? obj->ops->invalidate_unsavable(obj)
 			 : 0;
 
+	msn_assert(rc <= 0);
+	return msn_pass(rc);
+}
+
+int msn_mappable_punch_hole(struct msn_mappable *obj, struct msn_obj_range r)
+{
+	int rc;
+
+	msn_assert(!msn_obj_range_empty(r) && msn_obj_range_page_aligned(r));
+	if (!obj->ops->punch_hole)
+		return msn_fail(-EOPNOTSUPP);
+	rc = obj->ops->punch_hole(obj, r);
 	msn_assert(rc <= 0);
 	return msn_pass(rc);
 }

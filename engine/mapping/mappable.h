@@ -126,6 +126,17 @@ struct msn_mappable_ops {
 	 * Optional: there is nothing to do.
 	 */
 	int (*invalidate_unsavable)(struct msn_mappable *obj);
+
+	/*
+	 * Makes the bytes of @r zero and gives their memory back, as
+	 * fallocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE): invalidates
+	 * the mappings of @r but leaves private copies alone (as Linux does),
+	 * and never changes the size; what lies past the end is passed over.
+	 * 0; -EOPNOTSUPP where the object cannot; -EPERM where a seal forbids
+	 * it; -errno.
+	 * Locks: none of mm's is held.  Optional: -EOPNOTSUPP.
+	 */
+	int (*punch_hole)(struct msn_mappable *obj, struct msn_obj_range r);
 };
 
 struct msn_mappable {
@@ -151,6 +162,8 @@ msn_mappable_translate(struct msn_mappable *obj, struct msn_obj_range required,
 		       struct msn_obj_range optional, unsigned access,
 		       struct msn_translation *out, size_t max, int *why);
 MSN_MUST_CHECK int msn_mappable_invalidate_unsavable(struct msn_mappable *obj);
+MSN_MUST_CHECK int msn_mappable_punch_hole(struct msn_mappable *obj,
+					   struct msn_obj_range r);
 
 /* What was asked of a translate() call and what it said. */
 struct msn_translate_result {

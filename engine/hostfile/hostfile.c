@@ -303,7 +303,10 @@ struct msn_identity *msn_hostfile_identity(struct msn_hostfile *hf)
 
 struct msn_hostfile_info msn_hostfile_info(const struct msn_hostfile *hf)
 {
-	return hf->info;
+	struct msn_hostfile_info info = hf->info;
+
+	info.write_sealed |= info.writable && msn_hostfile_is_sealed(hf);
+	return info;
 }
 
 bool msn_hostfile_writable(const struct msn_hostfile *hf)

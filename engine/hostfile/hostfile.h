@@ -91,7 +91,10 @@ MSN_MUST_CHECK int msn_hostfile_open(struct msn_hostfile **out,
 struct msn_mappable *msn_hostfile_mappable(struct msn_hostfile *hf);
 struct msn_identity *msn_hostfile_identity(struct msn_hostfile *hf);
 
-/* What its descriptor was found to be when it was made. */
+/*
+ * What its descriptor was found to be when it was made; seals, which come at
+ * any time, as they are now.
+ */
 struct msn_hostfile_info msn_hostfile_info(const struct msn_hostfile *hf);
 
 /*

@@ -86,6 +86,8 @@ uint64_t msn_hostfile_page_end(uint64_t size);
 /* mappable.c */
 extern const struct msn_mappable_ops msn_hostfile_mappable_ops;
 struct msn_hostfile *msn_hostfile_of_mappable(struct msn_mappable *obj);
+/* Is it sealed against writers now?  Seals may come at any time. */
+bool msn_hostfile_is_sealed(const struct msn_hostfile *hf);
 /* With maps_lock held. */
 void msn_hostfile_invalidate_locked(struct msn_hostfile *hf,
 				    struct msn_obj_range r, bool copies_too);

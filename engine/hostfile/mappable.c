@@ -53,8 +53,7 @@ int msn_hostfile_revalidate(struct msn_hostfile *hf)
 	return msn_pass(msn_hostfile_revalidate_locked(hf));
 }
 
-/* Seals may have come since the file was opened. */
-static bool is_write_sealed(const struct msn_hostfile *hf)
+bool msn_hostfile_is_sealed(const struct msn_hostfile *hf)
 {
 	int seals = fcntl(hf->fd, F_GET_SEALS);
 
@@ -67,7 +66,7 @@ static int add_mapping(struct msn_mappable *obj, struct msn_mapping_space *ms,
 	struct msn_hostfile *hf = msn_hostfile_of_mappable(obj);
 	int rc;
 
-	if (writable && is_write_sealed(hf))
+	if (writable && msn_hostfile_is_sealed(hf))
 		return msn_fail(-EPERM);
 	if (writable && !hf->writable)
 		return msn_fail(-EACCES);

@@ -424,7 +424,6 @@ static void a_hole_reads_as_zero_and_leaves_private_copies(void)
 static void a_hole_is_refused_with_the_errno_of_linux(void)
 {
 	int fd = new_file(IN_MEMORY);
-	msn_auto(msn_closep) int other = dup(fd);
 	struct msn_hostfile *hf;
 
 	fill(fd, 4 * PAGE);

@@ -242,7 +242,9 @@ static void a_seal_that_comes_later_forbids_new_writers(void)
 	obj = msn_hostfile_mappable(hf);
 	CHECK(msn_mappable_add_mapping(obj, &r.base, ADDRS(0, 2), 0, true) ==
 	      0);
+	EXPECT(!msn_hostfile_info(hf).write_sealed);
 	CHECK(fcntl(other, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0);
+	EXPECT(msn_hostfile_info(hf).write_sealed);
 	EXPECT(msn_mappable_add_mapping(obj, &r.base, ADDRS(8, 10), 0, true) ==
 	       -EPERM);
 	EXPECT(msn_mappable_add_mapping(obj, &r.base, ADDRS(8, 10), 0, false) ==

@@ -1,0 +1,262 @@
+/*
+ * Engine: spaces over platform `none`, in the kernel's layout.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "oracle/engine.h"
+
+#include "base/alloc.h"
+#include "oracle/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static struct engine *of_side(struct side *side)
+{
+	return msn_container_of(side, struct engine, side);
+}
+
+static bool engine_can(const struct op *op)
+{
+	return op->engine;
+}
+
+static void engine_run(struct side *side, const struct step *s,
+		       struct outcome *o)
+{
+	struct engine *e = of_side(side);
+
+	s->op->engine(e, s, o);
+	for (unsigned i = 0; i < STEPPER_SLOTS; i++) {
+		const char *wrong = e->mm[i] ? msn_mm_check(e->mm[i]) : NULL;
+
+		if (wrong)
+			die("space %u is broken: %s", i, wrong);
+	}
+}
+
+static int engine_file(struct side *side, unsigned file)
+{
+	return of_side(side)->files.fd[file];
+}
+
+static void engine_free(struct side *side)
+{
+	struct engine *e = of_side(side);
+
+	for (unsigned i = 0; i < STEPPER_SLOTS; i++)
+		msn_mm_free(e->mm[i]);
+	for (unsigned i = 0; i < FILE_COUNT; i++)
+		if (e->open[i].host)
+			msn_identity_dec_ref(
+				msn_hostfile_identity(e->open[i].host));
+	if (msn_memfile_check(e->memfile))
+		die("the memory file is broken: %s",
+		    msn_memfile_check(e->memfile));
+	if (msn_memfile_used(e->memfile))
+		die("pages are still used when every space is gone");
+	msn_memfile_free(e->memfile);
+	files_close(&e->files);
+	free(e);
+}
+
+/* ---- Looking ------------------------------------------------------------- */
+
+static void read_listing(struct engine *e, unsigned space, struct view *out)
+{
+	char *text = NULL;
+	int rc = msn_mm_maps(e->mm[space], &text);
+
+	if (rc)
+		die("no listing of space %u: %s", space, strerror(-rc));
+	text_normalise(out, text, strlen(text), false);
+	free(text);
+}
+
+static void read_bytes(struct engine *e, unsigned space, struct view *out)
+{
+	view_reserve_bytes(out);
+	for (size_t i = 0; i < out->count; i++) {
+		struct msn_mm_io io = { .ignore_permissions = true };
+		size_t done;
+
+		memset(out->bytes + i * 4096, 0, 4096);
+		if (out->pages[i].bits & PAGE_PRESENT &&
+		    msn_mm_copy_in(e->mm[space], out->pages[i].addr,
+				   out->bytes + i * 4096, 4096, io, &done))
+			memset(out->bytes + i * 4096, 0xee, 4096);
+	}
+}
+
+static void engine_look(struct side *side, unsigned space, unsigned detail,
+			const struct view *model, struct view *out)
+{
+	struct engine *e = of_side(side);
+
+	out->text_len = 0;
+	out->count = 0;
+	out->detail = detail & (SIDE_MAPS | SIDE_PAGEMAP);
+	read_listing(e, space, out);
+	if (!(detail & SIDE_PAGEMAP) || !model)
+		return;
+	for (size_t i = 0; i < model->count; i++)
+		view_add_page(out, model->pages[i].addr, model->pages[i].bits);
+	read_bytes(e, space, out);
+}
+
+static const struct side_ops engine_ops = {
+	.name = "engine",
+	.can = engine_can,
+	.run = engine_run,
+	.look = engine_look,
+	.file = engine_file,
+	.free = engine_free,
+};
+
+/* ---- Making -------------------------------------------------------------- */
+
+static void open_file(struct engine *e, unsigned i)
+{
+	struct engine_file *f = &e->open[i];
+	int fd = e->files.fd[i], flags, rc;
+	struct statvfs st;
+
+	if (fd < 0)
+		return;
+	flags = fcntl(fd, F_GETFL) & O_ACCMODE;
+	f->readable = flags != O_WRONLY;
+	f->writable = flags != O_RDONLY;
+	if (fstatvfs(fd, &st) == 0)
+		f->no_exec = st.f_flag & ST_NOEXEC;
+	if (i == FILE_PIPE || !f->readable)
+		return;
+	rc = msn_hostfile_new(&f->host,
+			      &(struct msn_hostfile_opts){
+				      .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
+				      .path = e->files.name[i] });
+	if (rc)
+		die("no host file %u: %s", i, strerror(-rc));
+}
+
+static void map_foreign(struct engine *e, const struct foreign *f)
+{
+	struct msn_mmap_opts o = {
+		.length = f->end - f->start,
+		.addr = f->start,
+		.fixed = true,
+		.unmap = true,
+		.perms = (unsigned)f->prot,
+		.max_perms = MSN_ACCESS_ANY,
+		.private = !f->shared,
+	};
+	struct msn_identity *id = NULL;
+	uint64_t at;
+
+	if (f->shared && msn_shared_new(e->memfile, o.length, "foreign", 0,
+					&o.mappable, &id))
+		die("no memory");
+	o.mapping_identity = id;
+	if (msn_mm_mmap(e->mm[0], &o, &at))
+		die("the engine cannot map foreign memory");
+	msn_identity_dec_ref(id);
+}
+
+struct engine *engine_new(const struct kernel_layout *layout)
+{
+	struct engine *e = msn_alloc(sizeof(*e));
+	struct msn_mm_opts opts;
+
+	if (!e)
+		die("no memory");
+	e->side = (struct side){ .ops = &engine_ops,
+				 .detail = SIDE_MAPS,
+				 .spaces = 1 };
+	e->layout = *layout;
+	files_open(&e->files);
+	for (unsigned i = 0; i < FILE_COUNT; i++)
+		open_file(e, i);
+	if (msn_memfile_new(&e->memfile, &(struct msn_memfile_opts){ 0 }))
+		die("no memory file");
+	opts = (struct msn_mm_opts){
+		.memfile = e->memfile,
+		.layout = { layout->min_addr, layout->max_addr,
+			    layout->mmap_base },
+	};
+	if (msn_platform_none_new(&opts.as) || msn_mm_new(&e->mm[0], &opts))
+		die("no space");
+	for (size_t i = 0; i < layout->foreign_count; i++)
+		map_foreign(e, &layout->foreign[i]);
+	return e;
+}
+
+/* ---- mmap(2) over msn_mm_mmap() ------------------------------------------ */
+
+/* Which of the two kinds of mapping the flags ask for. */
+static int check_flags(uint64_t flags)
+{
+	switch (flags & MAP_TYPE) {
+	case MAP_SHARED:
+	case MAP_PRIVATE:
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int set_file(struct engine *e, uint64_t file, struct msn_mmap_opts *o)
+{
+	struct engine_file *f;
+
+	if (file == FILE_NONE || file >= FILE_COUNT)
+		return -EBADF;
+	f = &e->open[file];
+	if (!f->readable)
+		return -EACCES;
+	if (!f->host)
+		return -ENODEV;
+	o->mappable = msn_hostfile_mappable(f->host);
+	o->mapping_identity = msn_hostfile_identity(f->host);
+	o->max_perms = MSN_ACCESS_ANY;
+	if (!o->private && !f->writable)
+		o->max_perms &= ~(unsigned)MSN_ACCESS_WRITE;
+	return o->perms & ~o->max_perms ? -EACCES : 0;
+}
+
+int64_t engine_mmap(struct engine *e, unsigned space, const uint64_t args[6])
+{
+	uint64_t flags = args[3], at;
+	struct msn_mmap_opts o = {
+		.addr = args[0],
+		.length = args[1],
+		.perms = args[2] & MSN_ACCESS_ANY,
+		.max_perms = MSN_ACCESS_ANY,
+		.private = (flags & MAP_TYPE) == MAP_PRIVATE,
+		.fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
+		.no_replace = flags & MAP_FIXED_NOREPLACE,
+		.map_32bit = flags & MAP_32BIT,
+		.grows_down = flags & MAP_GROWSDOWN,
+		.offset = args[5],
+	};
+	struct msn_identity *own = NULL;
+	int rc = check_flags(flags);
+
+	o.unmap = o.fixed && !o.no_replace;
+	if (rc == 0 && !(flags & MAP_ANONYMOUS))
+		rc = set_file(e, args[4], &o);
+	else if (rc == 0 && !o.private) {
+		o.offset = 0;
+		rc = msn_shared_new(
+			e->memfile, (args[1] + 4095) & ~UINT64_C(4095),
+			"/dev/zero (deleted)", 0, &o.mappable, &own);
+		o.mapping_identity = own;
+	}
+	if (rc == 0)
+		rc = msn_mm_mmap(e->mm[space], &o, &at);
+	msn_identity_dec_ref(own);
+	return rc ? rc : (int64_t)at;
+}

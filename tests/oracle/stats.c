@@ -1,0 +1,49 @@
+/*
+ * Stats: counts outcomes of calls.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "oracle/stats.h"
+
+#include "oracle/gen.h"
+
+#include <string.h>
+
+#define ERRNO_MAX 134
+#define SIGNAL_MAX 32
+
+static struct {
+	unsigned good, errors[ERRNO_MAX], signals[SIGNAL_MAX];
+} counts[GEN_OPS_MAX];
+
+void stats_count(const struct step *s, const struct outcome *o)
+{
+	unsigned i = op_index(s->op);
+
+	if (o->signal > 0 && o->signal < SIGNAL_MAX)
+		counts[i].signals[o->signal]++;
+	else if (o->result < 0 && o->result > -ERRNO_MAX)
+		counts[i].errors[-o->result]++;
+	else
+		counts[i].good++;
+}
+
+static void print_op(FILE *to, unsigned i)
+{
+	fprintf(to, "%-14s ok %u", ops[i]->name, counts[i].good);
+	for (int n = 0; n < ERRNO_MAX; n++)
+		if (counts[i].errors[n])
+			fprintf(to, ", %s %u", strerrorname_np(n),
+				counts[i].errors[n]);
+	for (int n = 0; n < SIGNAL_MAX; n++)
+		if (counts[i].signals[n])
+			fprintf(to, ", SIG%s %u", sigabbrev_np(n),
+				counts[i].signals[n]);
+	fprintf(to, "\n");
+}
+
+void stats_print(FILE *to)
+{
+	for (unsigned i = 0; ops[i]; i++)
+		print_op(to, i);
+}

@@ -1,0 +1,16 @@
+/*
+ * Stats: which outcomes the generator reached.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef MSN_TESTS_ORACLE_STATS_H
+#define MSN_TESTS_ORACLE_STATS_H
+
+#include "oracle/step.h"
+
+void stats_count(const struct step *s, const struct outcome *o);
+
+/* One line a call: how often, and how often with which outcome. */
+void stats_print(FILE *to);
+
+#endif /* MSN_TESTS_ORACLE_STATS_H */

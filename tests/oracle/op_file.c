@@ -143,9 +143,14 @@ const struct op op_allocate = {
 static void kernel_punch(struct kernel *k, const struct step *s,
 			 struct outcome *o)
 {
+	uint64_t end = (s->args[1] + s->args[2] + 4095) & ~UINT64_C(4095);
+	uint64_t start = s->args[1] & ~UINT64_C(4095);
+
+	if (s->args[2] == 0)
+		end = start;
 	o->result = fallocate(fd_of(&k->files, s),
 			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			      (off_t)s->args[1], (off_t)s->args[2])
+			      (off_t)start, (off_t)(end - start))
 			    ? -errno
 			    : 0;
 }
@@ -161,10 +166,15 @@ static void run_punch(struct engine *e, const struct step *s, struct outcome *o)
 {
 	struct msn_hostfile *hf =
 		s->args[0] < FILE_COUNT ? e->open[s->args[0]].host : NULL;
-	struct msn_obj_range r = { s->args[1], s->args[1] + s->args[2] };
+	uint64_t end = (s->args[1] + s->args[2] + 4095) & ~UINT64_C(4095);
+	struct msn_obj_range r = { s->args[1] & ~UINT64_C(4095), end };
 
-	o->result = hf ? msn_mappable_punch_hole(msn_hostfile_mappable(hf), r)
-		       : -EBADF;
+	if (hf && s->args[2] == 0)
+		o->result = -EINVAL;
+	else
+		o->result = hf ? msn_mappable_punch_hole(
+					 msn_hostfile_mappable(hf), r)
+			       : -EBADF;
 }
 
 const struct op op_punch = {

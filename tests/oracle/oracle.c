@@ -47,31 +47,20 @@ static double now(void)
 
 /* ---- Runs ---------------------------------------------------------------- */
 
-static void print_failure(const struct options *o, const struct steps *list,
-			  const struct difference *d)
+static void report(const struct options *o, uint64_t sequence, struct trial *t)
 {
-	if (list->count == 0)
-		return;
-	printf("# differs in %s after the last step:\n", facet_names[d->facet]);
-	for (size_t i = 0; i < list->count; i++)
-		step_print(stdout, &list->list[i]);
-	printf("%s", d->text);
-	(void)o;
-}
-
-static void report(const struct options *o, uint64_t seed, size_t sequence,
-		   struct steps *list, struct difference *d)
-{
-	printf("difference in %s: seed %" PRIu64 ", sequence %zu, step %zu\n",
-	       facet_names[d->facet], seed, sequence, list->count);
-	printf("at: ");
-	step_print(stdout, &list->list[list->count - 1]);
-	printf("%s", d->text);
+	printf("difference in %s\n", t->signature);
+	printf("  seed %" PRIu64 ", sequence %" PRIu64 ", step %zu: ", o->seed,
+	       sequence, t->count);
+	step_print(stdout, &t->list[t->count - 1]);
+	printf("%s", t->text);
 	fflush(stdout);
-	if (!shrink(&o->world, list, d->facet, o->shrink_seconds, d))
-		printf("it does not show again when the steps are run again\n");
-	print_failure(o, list, d);
-	printf("\n");
+	if (!shrink(&o->world, t, o->shrink_seconds))
+		printf("it does not show when the steps are run again\n");
+	printf("# %s\n", t->signature);
+	for (size_t i = 0; i < t->count; i++)
+		step_print(stdout, &t->list[i]);
+	printf("%s\n", t->text);
 	fflush(stdout);
 }
 
@@ -86,71 +75,81 @@ static void set_weights(const struct options *o, const struct world *w,
 	}
 }
 
-/* One sequence in one world.  True if the sides agreed to its end. */
-static bool run_sequence(const struct options *o, uint64_t sequence,
-			 uint64_t *left, uint64_t *done)
+struct sequence {
+	const struct options *o;
+	uint64_t number, left; /* left: steps that may be taken */
+};
+
+/* In a process of its own: one sequence in one world. */
+static void run_sequence(struct trial *t, void *ctx)
 {
-	uint64_t seed = o->seed + sequence * UINT64_C(0x632be59bd9b4e019);
-	struct world *w = world_new(&o->world);
+	const struct sequence *q = ctx;
+	struct world *w = world_new(&q->o->world);
 	unsigned weights[GEN_OPS_MAX];
-	enum world_result rc = WORLD_SAME;
-	struct steps list = { 0 };
 	struct difference d;
 	struct gen g;
 
-	set_weights(o, w, weights);
-	gen_start(&g, seed, weights);
-	for (unsigned i = 0; i<o->length && * left> 0; i++) {
+	set_weights(q->o, w, weights);
+	gen_start(&g, q->o->seed + q->number * UINT64_C(0x632be59bd9b4e019),
+		  weights);
+	for (unsigned i = 0; i < q->o->length && t->count < q->left; i++) {
+		enum world_result rc;
 		struct step s;
 
 		gen_step(&g, &s);
+		trial_add(t, &s);
 		rc = world_step(w, &s, false, &d);
-		if (rc == WORLD_PASSED)
+		if (rc == WORLD_PASSED) {
+			t->count--;
 			continue;
-		steps_add(&list, &s);
+		}
 		stats_count(&s, w->out[0]);
-		(*left)--;
-		(*done)++;
-		if (rc == WORLD_DIFFERENT)
+		if (rc == WORLD_DIFFERENT) {
+			trial_differs(t, &d);
+			free(d.text);
 			break;
+		}
 		gen_learn(&g, &s, w->out[0]);
 	}
 	world_free(w);
-	if (rc == WORLD_DIFFERENT) {
-		report(o, o->seed, sequence, &list, &d);
-		free(d.text);
-	}
-	steps_free(&list);
-	return rc != WORLD_DIFFERENT;
 }
 
 static int run_random(const struct options *o)
 {
-	uint64_t left = o->steps ? o->steps : UINT64_MAX, done = 0;
-	double start = now(), until = start + (double)o->seconds;
+	double start = now(), until = start + (double)o->seconds, shrinking = 0;
+	struct sequence q = { o, 0, o->steps ? o->steps : UINT64_MAX };
+	struct trial *t = trial_new();
 	unsigned failures = 0;
+	uint64_t done = 0;
 
 	printf("oracle: seed %" PRIu64 "\n", o->seed);
-	for (uint64_t i = 0; left > 0 && failures < o->failures; i++) {
+	for (; q.left > 0 && failures < o->failures; q.number++) {
 		if (o->seconds && now() >= until)
 			break;
-		failures += !run_sequence(o, i, &left, &done);
+		trial_run(t, run_sequence, &q);
+		done += t->count;
+		q.left -= t->count;
+		if (t->different) {
+			double before = now();
+
+			failures++;
+			report(o, q.number, t);
+			shrinking += now() - before;
+		}
 	}
+	trial_free(t);
 	if (o->stats)
 		stats_print(stdout);
 	printf("%" PRIu64 " steps, %.0f a second, %u differences\n", done,
-	       (double)done / (now() - start), failures);
+	       (double)done / (now() - start - shrinking), failures);
 	return failures ? 1 : 0;
 }
 
-static int replay(const struct options *o, const char *path)
+/* Reads a script. */
+static void read_steps(const char *path, struct steps *list)
 {
 	FILE *f = fopen(path, "re");
-	struct steps list = { 0 };
-	struct difference d;
 	char line[512];
-	size_t at;
-	int rc = 0;
 
 	if (!f)
 		die("cannot open %s: %m", path);
@@ -161,21 +160,35 @@ static int replay(const struct options *o, const char *path)
 			continue;
 		if (!step_parse(line, &s))
 			exit(2);
-		steps_add(&list, &s);
+		steps_add(list, &s);
 	}
 	fclose(f);
-	if (world_run(&o->world, &list, &at, &d) == WORLD_DIFFERENT) {
-		printf("%s: difference in %s at step %zu: ", path,
-		       facet_names[d.facet], at + 1);
-		step_print(stdout, &list.list[at]);
+}
+
+/* In this process, so that a debugger sees it. */
+static int replay(const struct options *o, const char *path)
+{
+	struct world *w = world_new(&o->world);
+	struct steps list = { 0 };
+	struct difference d;
+	size_t i;
+
+	read_steps(path, &list);
+	for (i = 0; i < list.count; i++) {
+		if (world_step(w, &list.list[i], true, &d) != WORLD_DIFFERENT)
+			continue;
+		printf("%s: difference in %s at step %zu\n", path,
+		       facet_names[d.facet], i + 1);
+		step_print(stdout, &list.list[i]);
 		printf("%s", d.text);
 		free(d.text);
-		rc = 1;
-	} else {
-		printf("%s: %zu steps agree\n", path, list.count);
+		break;
 	}
+	if (i == list.count)
+		printf("%s: %zu steps agree\n", path, i);
+	world_free(w);
 	steps_free(&list);
-	return rc;
+	return i < list.count;
 }
 
 /* ---- Arguments ----------------------------------------------------------- */
@@ -324,6 +337,7 @@ int main(int argc, char **argv)
 		printf("skipped: %s\n", why);
 		return 77;
 	}
+	stats_start();
 	if (!o.steps && !o.seconds)
 		o.steps = 20000;
 	return script ? replay(&o, script) : run_random(&o);

@@ -11,10 +11,10 @@
 
 struct shrinker {
 	const struct world_opts *opts;
-	struct steps *list;
-	enum facet facet;
+	struct trial *best;  /* the shortest that shows it */
+	struct trial *trial; /* what is tried next */
+	struct steps list;   /* its steps */
 	time_t until;
-	struct difference *d; /* the last one seen */
 };
 
 static bool is_over(const struct shrinker *r)
@@ -22,52 +22,64 @@ static bool is_over(const struct shrinker *r)
 	return time(NULL) >= r->until;
 }
 
-/*
- * Does this sequence still show it?  Then it becomes the sequence, cut behind
- * the step that showed it.
- */
-static bool try_steps(struct shrinker *r, struct steps *trial)
+/* In a process of its own: takes the steps of r->list in a fresh world. */
+static void run_list(struct trial *t, void *ctx)
 {
+	const struct shrinker *r = ctx;
+	struct world *w = world_new(r->opts);
 	struct difference d;
-	size_t at;
 
-	if (world_run(r->opts, trial, &at, &d) != WORLD_DIFFERENT)
-		return false;
-	if (d.facet != r->facet) {
+	for (size_t i = 0; i < r->list.count; i++) {
+		enum world_result rc;
+
+		trial_add(t, &r->list.list[i]);
+		rc = world_step(w, &r->list.list[i], true, &d);
+		if (rc == WORLD_PASSED)
+			t->count--;
+		if (rc != WORLD_DIFFERENT)
+			continue;
+		trial_differs(t, &d);
 		free(d.text);
-		return false;
+		break;
 	}
-	free(r->d->text);
-	*r->d = d;
-	trial->count = at + 1;
-	memcpy(r->list->list, trial->list, trial->count * sizeof(*trial->list));
-	r->list->count = trial->count;
+	world_free(w);
+}
+
+/*
+ * Does r->list still show it?  Then it becomes the best, without the steps that
+ * did nothing and cut behind the one that showed it.
+ */
+static bool try_list(struct shrinker *r)
+{
+	struct trial *t = r->trial;
+
+	trial_run(t, run_list, r);
+	if (!t->different || strcmp(t->signature, r->best->signature) != 0)
+		return false;
+	memcpy(r->best->list, t->list, t->count * sizeof(*t->list));
+	r->best->count = t->count;
+	memcpy(r->best->text, t->text, sizeof(t->text));
 	return true;
 }
 
-/* The sequence without @n steps from @at on. */
+/* The best without @n steps from @at on. */
 static bool try_without(struct shrinker *r, size_t at, size_t n)
 {
-	struct steps trial = { 0 };
-	bool did;
-
-	for (size_t i = 0; i < r->list->count; i++)
+	r->list.count = 0;
+	for (size_t i = 0; i < r->best->count; i++)
 		if (i < at || i >= at + n)
-			steps_add(&trial, &r->list->list[i]);
-	did = trial.count > 0 && try_steps(r, &trial);
-	steps_free(&trial);
-	return did;
+			steps_add(&r->list, &r->best->list[i]);
+	return r->list.count > 0 && try_list(r);
 }
 
-/* From the end: what stands last matters most, what stands first least. */
 static void cut_steps(struct shrinker *r)
 {
-	size_t n = r->list->count / 2;
+	size_t n = r->best->count / 2;
 
 	while (n > 0 && !is_over(r)) {
 		bool any = false;
 
-		for (size_t at = 0; at < r->list->count && !is_over(r);) {
+		for (size_t at = 0; at < r->best->count && !is_over(r);) {
 			if (try_without(r, at, n))
 				any = true;
 			else
@@ -80,26 +92,20 @@ static void cut_steps(struct shrinker *r)
 
 static bool try_number(struct shrinker *r, size_t step, size_t arg, uint64_t to)
 {
-	struct steps trial = { 0 };
-	bool did;
-
-	if (r->list->list[step].args[arg] == to)
+	if (r->best->list[step].args[arg] == to || is_over(r))
 		return false;
-	for (size_t i = 0; i < r->list->count; i++)
-		steps_add(&trial, &r->list->list[i]);
-	trial.list[step].args[arg] = to;
-	did = try_steps(r, &trial);
-	steps_free(&trial);
-	return did;
+	r->list.count = 0;
+	for (size_t i = 0; i < r->best->count; i++)
+		steps_add(&r->list, &r->best->list[i]);
+	r->list.list[step].args[arg] = to;
+	return try_list(r);
 }
 
-/* Zero, one page, half, rounded to a page, without one of its bits. */
+/* Zero, one page, rounded to a page, without one of its bits. */
 static bool lower_number(struct shrinker *r, size_t step, size_t arg)
 {
-	uint64_t n = r->list->list[step].args[arg];
+	uint64_t n = r->best->list[step].args[arg];
 
-	if (n == 0 || is_over(r))
-		return false;
 	if (try_number(r, step, arg, 0))
 		return false;
 	if (n > 4096 && try_number(r, step, arg, 4096))
@@ -115,33 +121,30 @@ static bool lower_number(struct shrinker *r, size_t step, size_t arg)
 
 static void lower_numbers(struct shrinker *r)
 {
-	for (size_t step = r->list->count; step-- > 0;) {
-		size_t arg = 0;
-
-		while (step < r->list->count &&
-		       r->list->list[step].op->args[arg]) {
-			while (step < r->list->count &&
+	for (size_t step = r->best->count; step-- > 0;) {
+		for (size_t arg = 0;
+		     step < r->best->count && r->best->list[step].op->args[arg];
+		     arg++)
+			while (step < r->best->count &&
 			       lower_number(r, step, arg))
 				;
-			if (step < r->list->count)
-				arg++;
-		}
 	}
 }
 
-bool shrink(const struct world_opts *opts, struct steps *list, enum facet facet,
-	    unsigned seconds, struct difference *d)
+bool shrink(const struct world_opts *opts, struct trial *t, unsigned seconds)
 {
 	struct shrinker r = { .opts = opts,
-			      .list = list,
-			      .facet = facet,
-			      .until = time(NULL) + (time_t)seconds,
-			      .d = d };
+			      .best = t,
+			      .trial = trial_new(),
+			      .until = time(NULL) + (time_t)seconds };
+	bool again = try_without(&r, t->count, 0);
 
-	if (!try_without(&r, list->count, 0))
-		return false;
-	cut_steps(&r);
-	lower_numbers(&r);
-	cut_steps(&r);
-	return true;
+	if (again) {
+		cut_steps(&r);
+		lower_numbers(&r);
+		cut_steps(&r);
+	}
+	steps_free(&r.list);
+	trial_free(r.trial);
+	return again;
 }

@@ -6,14 +6,13 @@
 #ifndef MSN_TESTS_ORACLE_SHRINK_H
 #define MSN_TESTS_ORACLE_SHRINK_H
 
-#include "oracle/world.h"
+#include "oracle/trial.h"
 
 /*
- * Cuts @list down as long as a fresh world still differs in @facet, and then
- * makes its numbers smaller.  Stops after @seconds.  True if the sequence shows
- * the difference at all when it is run again; *d is then how.
+ * Cuts the sequence of @t down as long as a fresh world still shows the
+ * difference of the same signature, and then makes its numbers smaller.  Stops
+ * after @seconds.  False if the difference does not show again at all.
  */
-bool shrink(const struct world_opts *opts, struct steps *list, enum facet facet,
-	    unsigned seconds, struct difference *d);
+bool shrink(const struct world_opts *opts, struct trial *t, unsigned seconds);
 
 #endif /* MSN_TESTS_ORACLE_SHRINK_H */

@@ -8,13 +8,23 @@
 #include "oracle/gen.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #define ERRNO_MAX 134
 #define SIGNAL_MAX 32
 
-static struct {
+static struct counts {
 	unsigned good, errors[ERRNO_MAX], signals[SIGNAL_MAX];
-} counts[GEN_OPS_MAX];
+} * counts; /* GEN_OPS_MAX of them */
+
+void stats_start(void)
+{
+	counts =
+		mmap(NULL, GEN_OPS_MAX * sizeof(*counts),
+		     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (counts == MAP_FAILED)
+		die("no memory to share: %m");
+}
 
 void stats_count(const struct step *s, const struct outcome *o)
 {

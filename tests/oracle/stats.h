@@ -8,6 +8,9 @@
 
 #include "oracle/step.h"
 
+/* Before anything else: makes counts that processes share. */
+void stats_start(void);
+
 void stats_count(const struct step *s, const struct outcome *o);
 
 /* One line a call: how often, and how often with which outcome. */

@@ -16,7 +16,8 @@ static const struct {
 	const char *field, *reason;
 } left_out[] = {
 	{ "Referenced:", "looking at a page marks it as referenced" },
-	{ "LazyFree:", "the kernel counts a page when a batch of a CPU is full" },
+	{ "LazyFree:",
+	  "the kernel counts a page when a batch of a CPU is full" },
 };
 
 /* What else is changed.  The code that does it is normalise_header(). */

@@ -72,6 +72,7 @@ static FILE *tell(struct difference *d, enum facet facet)
 	FILE *to;
 
 	d->facet = facet;
+	d->detail[0] = '\0';
 	d->text = NULL;
 	to = open_memstream(&d->text, &len);
 	if (!to)
@@ -79,14 +80,24 @@ static FILE *tell(struct difference *d, enum facet facet)
 	return to;
 }
 
+/* The outcome without its numbers. */
+static const char *outcome_name(const struct outcome *o)
+{
+	const char *name;
+
+	if (o->signal)
+		return sigabbrev_np(o->signal);
+	if (o->result >= 0)
+		return "ok";
+	name = strerrorname_np((int)-o->result);
+	return name ? name : "?";
+}
+
 static void print_outcome(FILE *to, const char *name, const struct outcome *o)
 {
 	fprintf(to, "  %s ", name);
 	if (o->result < 0)
-		fprintf(to, "%s",
-			strerrorname_np((int)-o->result)
-				? strerrorname_np((int)-o->result)
-				: "?");
+		fprintf(to, "%s", outcome_name(o));
 	else
 		fprintf(to, "%#llx", (unsigned long long)o->result);
 	if (o->signal)
@@ -105,6 +116,8 @@ static bool compare_outcomes(struct world *w, struct difference *d)
 	    (a->result != b->result || a->signal != b->signal ||
 	     a->code != b->code || a->fault != b->fault)) {
 		to = tell(d, FACET_RESULT);
+		snprintf(d->detail, sizeof(d->detail), "%s, engine %s",
+			 outcome_name(a), outcome_name(b));
 		print_outcome(to, "kernel", a);
 		print_outcome(to, "engine", b);
 		fclose(to);
@@ -300,20 +313,4 @@ enum world_result world_step(struct world *w, const struct step *s,
 		    compare_file(w, i, d))
 			return WORLD_DIFFERENT;
 	return WORLD_SAME;
-}
-
-enum world_result world_run(const struct world_opts *opts,
-			    const struct steps *list, size_t *at,
-			    struct difference *d)
-{
-	struct world *w = world_new(opts);
-	enum world_result rc = WORLD_SAME;
-
-	for (*at = 0; *at < list->count; (*at)++) {
-		rc = world_step(w, &list->list[*at], true, d);
-		if (rc == WORLD_DIFFERENT)
-			break;
-	}
-	world_free(w);
-	return rc == WORLD_DIFFERENT ? rc : WORLD_SAME;
 }

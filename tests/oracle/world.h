@@ -37,9 +37,13 @@ struct world {
 	unsigned steps;
 };
 
-/* How the sides differ.  @text is for free(). */
+/*
+ * How the sides differ.  @detail is what makes it one difference and not
+ * another of the same facet; @text is for free().
+ */
 struct difference {
 	enum facet facet;
+	char detail[64];
 	char *text;
 };
 
@@ -59,13 +63,5 @@ enum world_result {
  */
 enum world_result world_step(struct world *w, const struct step *s,
 			     bool everything, struct difference *d);
-
-/*
- * Takes all of @list in a fresh world.  WORLD_DIFFERENT: list->list[*at] did
- * it.
- */
-enum world_result world_run(const struct world_opts *opts,
-			    const struct steps *list, size_t *at,
-			    struct difference *d);
 
 #endif /* MSN_TESTS_ORACLE_WORLD_H */

@@ -40,9 +40,10 @@ static void engine_run(struct side *side, const struct step *s,
 	}
 }
 
-static int engine_file(struct side *side, unsigned file)
+static void engine_read_file(struct side *side, unsigned file,
+			     struct file_state *out)
 {
-	return of_side(side)->files.fd[file];
+	file_read_state(of_side(side)->files.fd[file], out);
 }
 
 static void engine_free(struct side *side)
@@ -114,7 +115,7 @@ static const struct side_ops engine_ops = {
 	.can = engine_can,
 	.run = engine_run,
 	.look = engine_look,
-	.file = engine_file,
+	.read_file = engine_read_file,
 	.free = engine_free,
 };
 

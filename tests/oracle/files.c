@@ -6,12 +6,13 @@
 #include "oracle/files.h"
 
 #include "base/fd.h"
-#include "oracle/step.h"
+#include "oracle/side.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TMP_NAME "/dev/shm/memsnap-oracle"
@@ -20,6 +21,18 @@ bool file_is_alias(enum file file)
 {
 	return file == FILE_MEM_RO || file == FILE_TMP_RO ||
 	       file == FILE_TMP_WO;
+}
+
+void file_read_state(int fd, struct file_state *out)
+{
+	ssize_t n = pread(fd, out->data, sizeof(out->data), 0);
+	struct stat st;
+
+	if (n < 0 || fstat(fd, &st))
+		die("cannot read a file: %m");
+	out->len = (size_t)n;
+	out->size = (uint64_t)st.st_size;
+	out->blocks = (uint64_t)st.st_blocks;
 }
 
 static int reopen(int fd, int flags)
@@ -47,6 +60,19 @@ static void fill(int fd, size_t bytes, unsigned char seed)
 		if (msn_pwrite_full(fd, buf, n, at))
 			die("cannot fill a file");
 	}
+}
+
+/* FILE_MEM_PAGES of a memfd, with these seals. */
+static int make_mem(const char *name, int seals)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		die("no memfd: %m");
+	fill(fd, FILE_MEM_PAGES * 4096, (unsigned char)(1 + seals));
+	if (seals && fcntl(fd, F_ADD_SEALS, seals))
+		die("no seal: %m");
+	return fd;
 }
 
 static int make_tmp(void)
@@ -82,15 +108,15 @@ void files_open(struct files *f)
 
 	memset(f, 0, sizeof(*f));
 	f->fd[FILE_NONE] = -1;
-	f->fd[FILE_MEM] = memfd_create("oracle", MFD_CLOEXEC);
-	if (f->fd[FILE_MEM] < 0)
-		die("no memfd: %m");
-	fill(f->fd[FILE_MEM], FILE_MEM_PAGES * 4096, 1);
+	f->fd[FILE_MEM] = make_mem("oracle", 0);
 	f->fd[FILE_MEM_RO] = reopen(f->fd[FILE_MEM], O_RDONLY);
 	f->fd[FILE_TMP] = make_tmp();
 	fill(f->fd[FILE_TMP], FILE_TMP_BYTES, 77);
 	f->fd[FILE_TMP_RO] = reopen(f->fd[FILE_TMP], O_RDONLY);
 	f->fd[FILE_TMP_WO] = reopen(f->fd[FILE_TMP], O_WRONLY);
+	f->fd[FILE_SEALED] = make_mem("oracle-sealed", F_SEAL_WRITE);
+	f->fd[FILE_SEALED_FUTURE] =
+		make_mem("oracle-future", F_SEAL_FUTURE_WRITE);
 	if (pipe2(pipes, O_CLOEXEC))
 		die("no pipe: %m");
 	f->fd[FILE_PIPE] = pipes[0];

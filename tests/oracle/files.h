@@ -17,7 +17,9 @@ enum file {
 	FILE_TMP,    /* a file of a tmpfs */
 	FILE_TMP_RO,
 	FILE_TMP_WO,
-	FILE_PIPE, /* nothing that can be mapped */
+	FILE_SEALED,	    /* a memfd with F_SEAL_WRITE */
+	FILE_SEALED_FUTURE, /* a memfd with F_SEAL_FUTURE_WRITE */
+	FILE_PIPE,	    /* nothing that can be mapped */
 	FILE_COUNT
 };
 
@@ -32,6 +34,11 @@ struct files {
 
 /* Are two of them one inode, so that looking at one is enough? */
 bool file_is_alias(enum file file);
+
+struct file_state;
+
+/* Reads a file by its descriptor, which leaves its holes alone. */
+void file_read_state(int fd, struct file_state *out);
 
 void files_open(struct files *f);
 void files_close(struct files *f);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/rand.h"
+#include "oracle/text.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,7 +25,7 @@ static const struct {
 	unsigned weight;
 } arenas[] = {
 	{ UINT64_C(0x100000000000), 12 },
-	{ UINT64_C(0x1000), 1 },
+	{ UINT64_C(0x10000), 1 },
 	{ UINT64_C(0x7ffffffff000) - 48 * PAGE, 1 },
 	{ UINT64_C(0x150000000000) + HUGE - 8 * PAGE, 2 },
 	{ GEN_HEAP, 1 },
@@ -56,14 +57,11 @@ static uint64_t arena_page(struct gen *g)
 }
 
 /* The start, the end, inside, or the page below. */
-static uint64_t recent_page(struct gen *g)
+static uint64_t page_near(struct gen *g, const struct gen_range *r)
 {
-	const struct gen_range *r = &g->recent[gen_pick(
-		g,
-		g->recent_count < GEN_RECENT ? g->recent_count : GEN_RECENT)];
 	uint64_t pages = (r->len + PAGE - 1) / PAGE;
 
-	switch (gen_pick(g, 8)) {
+	switch (gen_pick(g, 9)) {
 	case 0:
 		return r->addr + pages * PAGE;
 	case 1:
@@ -72,6 +70,8 @@ static uint64_t recent_page(struct gen *g)
 	case 3:
 	case 4:
 		return r->addr;
+	case 5:
+		return r->addr + (pages - 1) * PAGE;
 	default:
 		return r->addr + gen_pick(g, pages < 64 ? pages : 64) * PAGE;
 	}
@@ -79,8 +79,15 @@ static uint64_t recent_page(struct gen *g)
 
 uint64_t gen_page(struct gen *g)
 {
-	if (g->recent_count && gen_percent(g, 50))
-		return recent_page(g);
+	const struct gen_known *known = &g->known[g->space];
+	unsigned kind = (unsigned)gen_pick(g, 10);
+	unsigned recent =
+		g->recent_count < GEN_RECENT ? g->recent_count : GEN_RECENT;
+
+	if (known->count && kind < 6)
+		return page_near(g, &known->list[gen_pick(g, known->count)]);
+	if (recent && kind < 7)
+		return page_near(g, &g->recent[gen_pick(g, recent)]);
 	return arena_page(g);
 }
 
@@ -135,12 +142,52 @@ uint64_t gen_wild_len(struct gen *g)
 	return gen_percent(g, 3) ? GEN_ONE_OF(g, wild) : gen_len(g);
 }
 
+void gen_inside(struct gen *g, uint64_t *addr, uint64_t *len)
+{
+	const struct gen_known *known = &g->known[g->space];
+	const struct gen_range *r;
+	uint64_t pages, first;
+
+	*addr = gen_addr(g);
+	*len = gen_len(g);
+	if (!known->count)
+		return;
+	r = &known->list[gen_pick(g, known->count)];
+	pages = r->len / PAGE;
+	first = gen_percent(g, 50) ? 0 : gen_pick(g, pages < 64 ? pages : 64);
+	*addr = r->addr + first * PAGE;
+	pages -= first;
+	if (gen_percent(g, 70))
+		pages = 1 + gen_pick(g, pages < 64 ? pages : 64);
+	*len = pages * PAGE;
+}
+
 uint64_t gen_spot(struct gen *g)
 {
 	static const unsigned offsets[] = { 0,	  1,	17,   2047,
 					    2048, 4090, 4092, 4095 };
 
-	return gen_addr(g) + GEN_ONE_OF(g, offsets);
+	const struct gen_known *known = &g->known[g->space];
+	const struct gen_range *r;
+	uint64_t pages;
+
+	if (!known->count || gen_percent(g, 20))
+		return gen_addr(g) + GEN_ONE_OF(g, offsets);
+	r = &known->list[gen_pick(g, known->count)];
+	pages = r->len / PAGE;
+	return r->addr + gen_pick(g, pages < 64 ? pages : 64) * PAGE +
+	       GEN_ONE_OF(g, offsets);
+}
+
+uint64_t gen_mapped(struct gen *g)
+{
+	const struct gen_known *known = &g->known[g->space];
+	/* The stepper's own: text, data, slots. */
+	uint64_t bytes = 6 * PAGE + STEPPER_SLOTS * sizeof(struct stepper_slot);
+
+	for (unsigned i = 0; i < known->count; i++)
+		bytes += known->list[i].len;
+	return bytes;
 }
 
 uint64_t gen_prot(struct gen *g)
@@ -210,9 +257,25 @@ static unsigned pick_space(struct gen *g)
 void gen_step(struct gen *g, struct step *s)
 {
 	do {
-		*s = (struct step){ .op = pick_op(g), .space = pick_space(g) };
+		g->space = pick_space(g);
+		*s = (struct step){ .op = pick_op(g), .space = g->space };
 		s->op->make(g, s);
 	} while (step_is_foreign(s));
+}
+
+static void add_known(void *ctx, uint64_t start, uint64_t end)
+{
+	struct gen_known *known = ctx;
+
+	if (known->count < GEN_KNOWN)
+		known->list[known->count++] =
+			(struct gen_range){ start, end - start };
+}
+
+void gen_observe(struct gen *g, unsigned space, const struct view *v)
+{
+	g->known[space].count = 0;
+	text_for_each(v, add_known, &g->known[space]);
 }
 
 static bool is_op(const struct step *s, const char *name)

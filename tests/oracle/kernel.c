@@ -274,22 +274,29 @@ static uint64_t read_number(const char *path)
 	return n;
 }
 
+/* Where the kernel puts a page for which this address is asked. */
+static uint64_t probe(struct kernel *k, uint64_t hint)
+{
+	int64_t at = KERNEL_CALL(k, 0, SYS_mmap, hint, 4096, PROT_NONE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
+
+	if (at < 0)
+		die("the stepper cannot map a page");
+	KERNEL_CALL(k, 0, SYS_munmap, (uint64_t)at, 4096);
+	return (uint64_t)at;
+}
+
 static void read_layout(struct kernel *k)
 {
 	struct kernel_layout *l = &k->layout;
 	struct sysinfo info;
-	int64_t at;
 
 	clear_layout(k);
 	move_heap(k);
-	l->min_addr = read_number("/proc/sys/vm/mmap_min_addr");
+	l->min_fixed = read_number("/proc/sys/vm/mmap_min_addr");
+	l->min_addr = probe(k, 1);
 	l->max_addr = UINT64_C(0x7ffffffff000);
-	at = KERNEL_CALL(k, 0, SYS_mmap, 0, 4096, PROT_NONE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
-	if (at < 0)
-		die("the stepper cannot map a page");
-	KERNEL_CALL(k, 0, SYS_munmap, (uint64_t)at, 4096);
-	l->mmap_base = (uint64_t)at + 4096;
+	l->mmap_base = probe(k, 0) + 4096;
 	sysinfo(&info);
 	l->commit_pages =
 		(info.totalram + info.totalswap) * info.mem_unit / 4096;
@@ -313,9 +320,10 @@ static void kernel_run(struct side *side, const struct step *s,
 	s->op->kernel(of_side(side), s, o);
 }
 
-static int kernel_file(struct side *side, unsigned file)
+static void kernel_read_file(struct side *side, unsigned file,
+			     struct file_state *out)
 {
-	return of_side(side)->files.fd[file];
+	file_read_state(of_side(side)->files.fd[file], out);
 }
 
 static void kernel_free(struct side *side)
@@ -341,7 +349,7 @@ static const struct side_ops kernel_ops = {
 	.can = kernel_can,
 	.run = kernel_run,
 	.look = kernel_look,
-	.file = kernel_file,
+	.read_file = kernel_read_file,
 	.free = kernel_free,
 };
 

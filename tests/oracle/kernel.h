@@ -15,7 +15,8 @@
 
 /* The layout that the kernel gave the stepper. */
 struct kernel_layout {
-	uint64_t min_addr;     /* the lowest that may be mapped */
+	uint64_t min_addr;     /* lower hints are raised to it */
+	uint64_t min_fixed;    /* the lowest that may be mapped at all */
 	uint64_t max_addr;     /* end of the address space */
 	uint64_t mmap_base;    /* where the search downwards begins */
 	uint64_t brk;	       /* start of the heap */

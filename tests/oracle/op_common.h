@@ -28,13 +28,10 @@
 /* Makers of numbers for calls that begin with a range. */
 static inline void make_range(struct gen *g, struct step *s)
 {
-	s->args[0] = gen_addr(g);
-	s->args[1] = gen_len(g);
-}
-
-/* The same, and rarely a length that no call can take. */
-static inline void make_wild_range(struct gen *g, struct step *s)
-{
+	if (gen_percent(g, 50)) {
+		gen_inside(g, &s->args[0], &s->args[1]);
+		return;
+	}
 	s->args[0] = gen_addr(g);
 	s->args[1] = gen_wild_len(g);
 }
@@ -50,7 +47,7 @@ extern const struct op op_mlock, op_mlock2, op_munlock, op_mlockall,
 extern const struct op op_brk, op_limit, op_fork, op_exit;
 extern const struct op op_mbind, op_get_mempolicy;
 extern const struct op op_load, op_store, op_cas, op_copy_in, op_copy_out,
-	op_peek, op_poke;
+	op_vm_read, op_vm_write, op_peek, op_poke;
 extern const struct op op_write, op_truncate, op_punch, op_allocate;
 
 #endif /* MSN_TESTS_ORACLE_OP_COMMON_H */

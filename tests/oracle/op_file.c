@@ -15,7 +15,10 @@
 /* Only through a descriptor that is open for writing. */
 static uint64_t pick_file(struct gen *g)
 {
-	static const unsigned char files[] = { FILE_MEM, FILE_TMP };
+	static const unsigned char files[] = {
+		FILE_MEM, FILE_MEM, FILE_MEM,	 FILE_TMP,
+		FILE_TMP, FILE_TMP, FILE_SEALED, FILE_SEALED_FUTURE
+	};
 
 	return GEN_ONE_OF(g, files);
 }

@@ -17,16 +17,17 @@ OP_KERNEL(mlock, SYS_mlock)
 
 const struct op op_mlock = {
 	.name = "mlock",
+	.errors = { EPERM, ENOMEM, EINVAL },
 	.args = { "addr", "len" },
 	.weight = 3,
 	.ranges = { { true, 0, 1 } },
-	.make = make_wild_range,
+	.make = make_range,
 	.kernel = kernel_mlock,
 };
 
 static void make_mlock2(struct gen *g, struct step *s)
 {
-	make_wild_range(g, s);
+	make_range(g, s);
 	s->args[2] = gen_percent(g, 90) ? gen_pick(g, 2) : gen_pick(g, 4);
 }
 
@@ -34,6 +35,7 @@ OP_KERNEL(mlock2, SYS_mlock2)
 
 const struct op op_mlock2 = {
 	.name = "mlock2",
+	.errors = { EPERM, ENOMEM, EINVAL },
 	.args = { "addr", "len", "flags" },
 	.weight = 3,
 	.ranges = { { true, 0, 1 } },
@@ -45,10 +47,11 @@ OP_KERNEL(munlock, SYS_munlock)
 
 const struct op op_munlock = {
 	.name = "munlock",
+	.errors = { ENOMEM, EINVAL },
 	.args = { "addr", "len" },
 	.weight = 4,
 	.ranges = { { true, 0, 1 } },
-	.make = make_wild_range,
+	.make = make_range,
 	.kernel = kernel_munlock,
 };
 
@@ -61,6 +64,7 @@ OP_KERNEL(mlockall, SYS_mlockall)
 
 const struct op op_mlockall = {
 	.name = "mlockall",
+	.errors = { EPERM, ENOMEM, EINVAL },
 	.args = { "flags" },
 	.weight = 1,
 	.make = make_mlockall,
@@ -96,7 +100,7 @@ static void make_msync(struct gen *g, struct step *s)
 					       0,
 					       8 };
 
-	make_wild_range(g, s);
+	make_range(g, s);
 	s->args[2] = GEN_ONE_OF(g, flags);
 }
 
@@ -104,6 +108,7 @@ OP_KERNEL(msync, SYS_msync)
 
 const struct op op_msync = {
 	.name = "msync",
+	.errors = { ENOMEM, EBUSY, EINVAL },
 	.args = { "addr", "len", "flags" },
 	.weight = 3,
 	.ranges = { { true, 0, 1 } },
@@ -145,9 +150,10 @@ static void kernel_mincore(struct kernel *k, const struct step *s,
 
 const struct op op_mincore = {
 	.name = "mincore",
+	.errors = { ENOMEM, EINVAL },
 	.args = { "addr", "len" },
 	.weight = 4,
-	.make = make_wild_range,
+	.make = make_range,
 	.kernel = kernel_mincore,
 };
 
@@ -155,7 +161,7 @@ const struct op op_mincore = {
 
 static void make_mseal(struct gen *g, struct step *s)
 {
-	make_wild_range(g, s);
+	make_range(g, s);
 	s->args[2] = gen_percent(g, 95) ? 0 : gen_pick(g, 3);
 }
 
@@ -163,6 +169,7 @@ OP_KERNEL(mseal, SYS_mseal)
 
 const struct op op_mseal = {
 	.name = "mseal",
+	.errors = { ENOMEM, EINVAL },
 	.args = { "addr", "len", "flags" },
 	.weight = 1,
 	.ranges = { { true, 0, 1 } },
@@ -184,7 +191,7 @@ static void make_madvise(struct gen *g, struct step *s)
 	static const unsigned often[] = { MADV_DONTNEED, MADV_FREE, MADV_REMOVE,
 					  MADV_DONTFORK, MADV_WIPEONFORK };
 
-	make_wild_range(g, s);
+	make_range(g, s);
 	switch (gen_pick(g, 8)) {
 	case 0:
 		s->args[2] = GEN_ONE_OF(g, bad);
@@ -208,6 +215,7 @@ OP_KERNEL(madvise, SYS_madvise)
 
 const struct op op_madvise = {
 	.name = "madvise",
+	.errors = { EPERM, EBADF, ENOMEM, EACCES, EFAULT, EINVAL },
 	.args = { "addr", "len", "advice" },
 	.weight = 14,
 	.ranges = { { true, 0, 1 } },

@@ -95,6 +95,8 @@ static void run_mmap(struct engine *e, const struct step *s, struct outcome *o)
 
 const struct op op_mmap = {
 	.name = "mmap",
+	.errors = { EPERM, EBADF, EAGAIN, ENOMEM, EACCES, EEXIST, ENODEV,
+		    EINVAL, EOVERFLOW, EOPNOTSUPP },
 	.args = { "addr", "len", "prot", "flags", "file", "offset" },
 	.weight = 20,
 	.ranges = { { true, 0, 1 } },
@@ -115,10 +117,11 @@ static void run_munmap(struct engine *e, const struct step *s,
 
 const struct op op_munmap = {
 	.name = "munmap",
+	.errors = { EPERM, EINVAL },
 	.args = { "addr", "len" },
 	.weight = 7,
 	.ranges = { { true, 0, 1 } },
-	.make = make_wild_range,
+	.make = make_range,
 	.kernel = kernel_munmap,
 	.engine = run_munmap,
 };
@@ -127,7 +130,7 @@ const struct op op_munmap = {
 
 static void make_mprotect(struct gen *g, struct step *s)
 {
-	make_wild_range(g, s);
+	make_range(g, s);
 	s->args[2] = gen_prot(g);
 	if (gen_percent(g, 3))
 		s->args[2] |= PROT_GROWSDOWN;
@@ -149,6 +152,7 @@ static void run_mprotect(struct engine *e, const struct step *s,
 
 const struct op op_mprotect = {
 	.name = "mprotect",
+	.errors = { EPERM, ENOMEM, EACCES, EINVAL },
 	.args = { "addr", "len", "prot" },
 	.weight = 10,
 	.ranges = { { true, 0, 1 } },
@@ -176,7 +180,7 @@ static void make_mremap(struct gen *g, struct step *s)
 		8,
 	};
 
-	make_wild_range(g, s);
+	make_range(g, s);
 	s->args[2] = gen_percent(g, 35) ? s->args[1] : gen_wild_len(g);
 	s->args[3] = GEN_ONE_OF(g, flags);
 	if (s->args[3] & (MREMAP_FIXED | MREMAP_DONTUNMAP))
@@ -187,6 +191,7 @@ OP_KERNEL(mremap, SYS_mremap)
 
 const struct op op_mremap = {
 	.name = "mremap",
+	.errors = { EPERM, EAGAIN, ENOMEM, EFAULT, EINVAL },
 	.args = { "addr", "len", "new_len", "flags", "new_addr" },
 	.weight = 12,
 	.ranges = { { true, 0, 1 }, { true, 4, 2 } },

@@ -53,7 +53,9 @@ static void make_limit(struct gen *g, struct step *s)
 {
 	s->args[0] = gen_pick(g, MSN_ARRAY_LEN(limits));
 	s->args[1] = limits[s->args[0]].most;
-	if (gen_percent(g, 50))
+	if (s->args[0] == 0 && gen_percent(g, 60))
+		s->args[1] = gen_mapped(g) + gen_pick(g, 12) * 4096;
+	else if (gen_percent(g, 50))
 		s->args[1] = gen_pick(g, 120) * 4096 + gen_pick(g, 2) * 100;
 	else if (gen_percent(g, 10))
 		s->args[1] = 0;
@@ -184,7 +186,7 @@ static void make_mbind(struct gen *g, struct step *s)
 					  2 | 1 << 14,
 					  3 | 1 << 15 | 1 << 14 };
 
-	make_wild_range(g, s);
+	make_range(g, s);
 	s->args[2] = GEN_ONE_OF(g, modes);
 	s->args[3] = GEN_ONE_OF(g, masks);
 	s->args[4] = gen_percent(g, 80) ? 64 : gen_pick(g, 3);
@@ -202,6 +204,7 @@ static void kernel_mbind(struct kernel *k, const struct step *s,
 
 const struct op op_mbind = {
 	.name = "mbind",
+	.errors = { EPERM, EFAULT, EINVAL },
 	.args = { "addr", "len", "mode", "mask", "maxnode", "flags" },
 	.weight = 2,
 	.ranges = { { true, 0, 1 } },
@@ -235,6 +238,7 @@ static void kernel_get_mempolicy(struct kernel *k, const struct step *s,
 
 const struct op op_get_mempolicy = {
 	.name = "get_mempolicy",
+	.errors = { EFAULT, EINVAL },
 	.args = { "addr", "maxnode", "flags" },
 	.weight = 1,
 	.make = make_get_mempolicy,

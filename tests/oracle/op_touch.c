@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define TOUCH_MAX 64
@@ -83,8 +84,8 @@ static void set_signal(struct outcome *o, int rc, uint64_t addr)
 		  : rc == MSN_MM_E_ACCERR ? SEGV_ACCERR
 					  : SEGV_MAPERR;
 	o->fault = addr;
-	/* Outside what an address can be there is no page to speak of. */
-	if (addr >> 47) {
+	/* What is no address at all is refused without a page fault. */
+	if (addr >> 47 && addr >> 47 != UINT64_MAX >> 47) {
 		o->code = SI_KERNEL;
 		o->fault = 0;
 	}
@@ -189,6 +190,7 @@ static void run_cas(struct engine *e, const struct step *s, struct outcome *o)
 
 const struct op op_cas = {
 	.name = "cas",
+	.errors = { EFAULT },
 	.args = { "addr", "expected", "desired" },
 	.weight = 2,
 	.make = make_cas,
@@ -267,6 +269,7 @@ static void run_copy_out(struct engine *e, const struct step *s,
 
 const struct op op_copy_in = {
 	.name = "copy_in",
+	.errors = { EFAULT },
 	.args = { "addr", "len" },
 	.weight = 4,
 	.ranges = { { true, 0, 1 } },
@@ -277,6 +280,7 @@ const struct op op_copy_in = {
 
 const struct op op_copy_out = {
 	.name = "copy_out",
+	.errors = { EFAULT },
 	.args = { "addr", "len", "seed" },
 	.weight = 4,
 	.ranges = { { true, 0, 1 } },
@@ -285,14 +289,62 @@ const struct op op_copy_out = {
 	.engine = run_copy_out,
 };
 
+/* ---- another process ----------------------------------------------------- */
+
+static void kernel_vm(struct kernel *k, const struct step *s, struct outcome *o,
+		      bool in)
+{
+	struct iovec here = { o->data, copy_len(s) };
+	struct iovec there = { (void *)(uintptr_t)s->args[0], copy_len(s) };
+	pid_t pid = k->at[s->space].pid;
+	ssize_t n = in ? process_vm_readv(pid, &here, 1, &there, 1, 0)
+		       : process_vm_writev(pid, &here, 1, &there, 1, 0);
+
+	o->result = n < 0 ? -errno : n;
+	o->len = in && n > 0 ? (size_t)n : 0;
+}
+
+static void kernel_vm_read(struct kernel *k, const struct step *s,
+			   struct outcome *o)
+{
+	kernel_vm(k, s, o, true);
+}
+
+static void kernel_vm_write(struct kernel *k, const struct step *s,
+			    struct outcome *o)
+{
+	pattern(o->data, copy_len(s), s->args[2]);
+	kernel_vm(k, s, o, false);
+}
+
+const struct op op_vm_read = {
+	.name = "vm_read",
+	.errors = { EFAULT },
+	.args = { "addr", "len" },
+	.weight = 1,
+	.ranges = { { true, 0, 1 } },
+	.make = make_copy,
+	.kernel = kernel_vm_read,
+};
+
+const struct op op_vm_write = {
+	.name = "vm_write",
+	.errors = { EFAULT },
+	.args = { "addr", "len", "seed" },
+	.weight = 1,
+	.ranges = { { true, 0, 1 } },
+	.make = make_copy_out,
+	.kernel = kernel_vm_write,
+};
+
 /* ---- a debugger's access ------------------------------------------------- */
 
-/* /proc/PID/mem says EIO where a copy says EFAULT. */
+/* /proc/PID/mem says EIO or EINVAL where a copy says EFAULT. */
 static int64_t mem_result(ssize_t n)
 {
 	if (n >= 0)
 		return n;
-	return errno == EIO ? -EFAULT : -errno;
+	return errno == EIO || errno == EINVAL ? -EFAULT : -errno;
 }
 
 static void kernel_peek(struct kernel *k, const struct step *s,
@@ -325,6 +377,7 @@ static void run_poke(struct engine *e, const struct step *s, struct outcome *o)
 
 const struct op op_peek = {
 	.name = "peek",
+	.errors = { EFAULT },
 	.args = { "addr", "len" },
 	.weight = 2,
 	.ranges = { { true, 0, 1 } },
@@ -335,6 +388,7 @@ const struct op op_peek = {
 
 const struct op op_poke = {
 	.name = "poke",
+	.errors = { EFAULT },
 	.args = { "addr", "len", "seed" },
 	.weight = 2,
 	.ranges = { { true, 0, 1 } },

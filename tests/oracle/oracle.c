@@ -6,7 +6,7 @@
  *    oracle [--seed N] [--steps N] [--seconds N] [--only CALL,...]
  *           [--without CALL,...] [--ignore FACET,...] [--no-fork] [--self]
  *           [--failures N] [--length N] [--shrink-seconds N] [--stats]
- *    oracle --replay FILE ...
+ *    oracle --replay FILE...
  *
  * README.md says how to read what it prints.  Ends with 0 if everything agreed,
  * 1 if something did not, 2 for bad arguments, 77 if this machine cannot.
@@ -110,6 +110,7 @@ static void run_sequence(struct trial *t, void *ctx)
 			break;
 		}
 		gen_learn(&g, &s, w->out[0]);
+		gen_observe(&g, w->viewed, &w->view[0]);
 	}
 	world_free(w);
 }
@@ -318,7 +319,7 @@ int main(int argc, char **argv)
 			     .failures = 1,
 			     .shrink_seconds = 60 };
 	const char *script = NULL, *why = kernel_cannot_look();
-	int option;
+	int option, rc;
 
 	msn_random_bytes(&o.seed, sizeof(o.seed));
 	o.seed >>= 32;
@@ -329,7 +330,7 @@ int main(int argc, char **argv)
 		else
 			set_option(&o, option);
 	}
-	if (optind < argc) {
+	if (!script && optind < argc) {
 		fprintf(stderr, "oracle: what is %s?\n", argv[optind]);
 		return 2;
 	}
@@ -340,5 +341,10 @@ int main(int argc, char **argv)
 	stats_start();
 	if (!o.steps && !o.seconds)
 		o.steps = 20000;
-	return script ? replay(&o, script) : run_random(&o);
+	if (!script)
+		return run_random(&o);
+	rc = replay(&o, script);
+	for (; optind < argc; optind++)
+		rc |= replay(&o, argv[optind]);
+	return rc;
 }

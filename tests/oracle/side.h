@@ -10,8 +10,15 @@
 #ifndef MSN_TESTS_ORACLE_SIDE_H
 #define MSN_TESTS_ORACLE_SIDE_H
 
+#include "oracle/files.h"
 #include "oracle/step.h"
 #include "oracle/stepper.h"
+
+struct file_state {
+	uint64_t size, blocks;
+	size_t len; /* of @data, as far as it has room */
+	unsigned char data[FILE_MAX_PAGES * 4096];
+};
 
 /* How much of a space a side can tell. */
 enum side_detail {
@@ -58,8 +65,9 @@ struct side_ops {
 	 */
 	void (*look)(struct side *side, unsigned space, unsigned detail,
 		     const struct view *model, struct view *out);
-	/* A descriptor of this side's copy of a file. */
-	int (*file)(struct side *side, unsigned file);
+	/* Reads this side's copy of a file. */
+	void (*read_file)(struct side *side, unsigned file,
+			  struct file_state *out);
 	void (*free)(struct side *side);
 };
 

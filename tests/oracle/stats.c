@@ -5,6 +5,7 @@
  */
 #include "oracle/stats.h"
 
+#include "base/cleanup.h"
 #include "oracle/gen.h"
 
 #include <string.h>
@@ -49,6 +50,12 @@ static void print_op(FILE *to, unsigned i)
 		if (counts[i].signals[n])
 			fprintf(to, ", SIG%s %u", sigabbrev_np(n),
 				counts[i].signals[n]);
+	for (size_t n = 0; n < MSN_ARRAY_LEN(ops[i]->errors); n++) {
+		int error = ops[i]->errors[n];
+
+		if (error && !counts[i].errors[error])
+			fprintf(to, ", never %s", strerrorname_np(error));
+	}
 	fprintf(to, "\n");
 }
 

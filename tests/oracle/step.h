@@ -54,6 +54,7 @@ struct op {
 	const char *args[STEP_ARGS + 1]; /* names; the last one is NULL */
 	unsigned weight;
 	struct op_range ranges[2]; /* must stay off foreign memory */
+	int errors[12]; /* that it has; stats say which were not seen */
 	void (*make)(struct gen *g, struct step *s);
 	void (*kernel)(struct kernel *k, const struct step *s,
 		       struct outcome *o);

@@ -12,8 +12,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Every space is looked at once in so many steps. */
 #define LOOK_AT_ALL 8
@@ -228,6 +226,7 @@ static bool compare_bytes(struct world *w, unsigned space, struct difference *d)
 
 static bool compare_space(struct world *w, unsigned space, struct difference *d)
 {
+	w->viewed = space;
 	for (int i = 0; i < 2; i++)
 		w->side[i]->ops->look(w->side[i], space, w->detail, &w->view[0],
 				      &w->view[i]);
@@ -242,39 +241,33 @@ static bool compare_space(struct world *w, unsigned space, struct difference *d)
 
 static bool compare_file(struct world *w, unsigned file, struct difference *d)
 {
-	static unsigned char buf[2][FILE_MAX_PAGES * 4096];
-	struct stat st[2];
-	ssize_t n[2];
+	static struct file_state states[2];
+	struct file_state *a = &states[0], *b = &states[1];
+	size_t i = 0;
 	FILE *to;
 
-	for (int i = 0; i < 2; i++) {
-		int fd = w->side[i]->ops->file(w->side[i], file);
-
-		n[i] = pread(fd, buf[i], sizeof(buf[i]), 0);
-		if (n[i] < 0 || fstat(fd, &st[i]))
-			die("cannot read file %u", file);
-	}
+	w->side[0]->ops->read_file(w->side[0], file, a);
+	w->side[1]->ops->read_file(w->side[1], file, b);
 	if (!is_ignored(w, FACET_FILE) &&
-	    (st[0].st_size != st[1].st_size || n[0] != n[1] ||
-	     memcmp(buf[0], buf[1], (size_t)n[0]))) {
+	    (a->size != b->size || a->len != b->len ||
+	     memcmp(a->data, b->data, a->len))) {
 		to = tell(d, FACET_FILE);
-		fprintf(to, "  file %u: %lld bytes, engine %lld\n", file,
-			(long long)st[0].st_size, (long long)st[1].st_size);
-		for (ssize_t i = 0; i < n[0] && i < n[1]; i++) {
-			if (buf[0][i] == buf[1][i])
-				continue;
-			fprintf(to, "  byte %#zx: kernel %#x, engine %#x\n",
-				(size_t)i, buf[0][i], buf[1][i]);
-			break;
-		}
+		fprintf(to, "  file %u: %llu bytes, engine %llu\n", file,
+			(unsigned long long)a->size,
+			(unsigned long long)b->size);
+		while (i < a->len && i < b->len && a->data[i] == b->data[i])
+			i++;
+		if (i < a->len && i < b->len)
+			fprintf(to, "  byte %#zx: kernel %#x, engine %#x\n", i,
+				a->data[i], b->data[i]);
 		fclose(to);
 		return true;
 	}
-	if (is_ignored(w, FACET_BLOCKS) || st[0].st_blocks == st[1].st_blocks)
+	if (is_ignored(w, FACET_BLOCKS) || a->blocks == b->blocks)
 		return false;
 	to = tell(d, FACET_BLOCKS);
-	fprintf(to, "  file %u: kernel %lld blocks, engine %lld\n", file,
-		(long long)st[0].st_blocks, (long long)st[1].st_blocks);
+	fprintf(to, "  file %u: kernel %llu blocks, engine %llu\n", file,
+		(unsigned long long)a->blocks, (unsigned long long)b->blocks);
 	fclose(to);
 	return true;
 }

@@ -33,6 +33,7 @@ struct world {
 	struct side *side[2];
 	struct outcome *out[2];
 	struct view view[2];
+	unsigned viewed; /* the space that @view shows */
 	unsigned detail; /* what both sides can tell */
 	unsigned steps;
 };

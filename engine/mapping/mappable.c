@@ -10,6 +10,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <string.h>
 
 static void assert_mapping(struct msn_addr_range ar, uint64_t offset)
 {
@@ -158,4 +159,14 @@ int msn_mappable_punch_hole(struct msn_mappable *obj, struct msn_obj_range r)
 	rc = obj->ops->punch_hole(obj, r);
 	msn_assert(rc <= 0);
 	return msn_pass(rc);
+}
+
+int msn_mappable_resident(struct msn_mappable *obj, struct msn_obj_range r,
+			  uint8_t *vec)
+{
+	msn_assert(!msn_obj_range_empty(r) && msn_obj_range_page_aligned(r));
+	if (obj->ops->resident)
+		return msn_pass(obj->ops->resident(obj, r, vec));
+	memset(vec, 1, msn_obj_range_length(r) / MSN_PAGE_SIZE);
+	return 0;
 }

@@ -137,6 +137,16 @@ struct msn_mappable_ops {
 	 * Locks: none of mm's is held.  Optional: -EOPNOTSUPP.
 	 */
 	int (*punch_hole)(struct msn_mappable *obj, struct msn_obj_range r);
+
+	/*
+	 * Which pages of @r are in memory, one byte a page in @vec: 1 or 0, as
+	 * mincore(2) tells of a file.  Pages past the end are 0.  Brings
+	 * nothing in.  0 or -errno.  Locks and callers as translate().
+	 * Optional: 1 for every page, as Linux says of files that are none of
+	 * the caller's business.
+	 */
+	int (*resident)(struct msn_mappable *obj, struct msn_obj_range r,
+			uint8_t *vec);
 };
 
 struct msn_mappable {
@@ -164,6 +174,8 @@ msn_mappable_translate(struct msn_mappable *obj, struct msn_obj_range required,
 MSN_MUST_CHECK int msn_mappable_invalidate_unsavable(struct msn_mappable *obj);
 MSN_MUST_CHECK int msn_mappable_punch_hole(struct msn_mappable *obj,
 					   struct msn_obj_range r);
+MSN_MUST_CHECK int msn_mappable_resident(struct msn_mappable *obj,
+					 struct msn_obj_range r, uint8_t *vec);
 
 /* What was asked of a translate() call and what it said. */
 struct msn_translate_result {

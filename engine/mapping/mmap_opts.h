@@ -62,6 +62,12 @@ struct msn_mmap_opts {
 	bool private;	    /* copy on write into the space's own memory */
 	bool grows_down;    /* a stack: keeps a guard gap; not with @mappable */
 	bool stack;	    /* MAP_STACK: no large-page treatment */
+	bool no_reserve;    /* MAP_NORESERVE: not counted against the commit */
+	/*
+	 * Shared, of a file that was not opened for writing: Linux does not
+	 * call such a mapping VM_SHARED.  @max_perms has no WRITE then.
+	 */
+	bool file_read_only;
 
 	enum msn_mmap_platform_effect platform_effect;
 	bool require_platform_effect; /* fail when it cannot be had */

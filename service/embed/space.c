@@ -280,8 +280,7 @@ int memsnap_space_protect(struct memsnap_space *space, void *addr,
 	if (!rc)
 		rc = check_prot(prot, &why);
 	if (!rc)
-		rc = msn_mm_mprotect(space->mm, (uintptr_t)addr, length,
-				     (unsigned)prot, false);
+		rc = msn_mm_mprotect(space->mm, (uintptr_t)addr, length, prot);
 	if (rc)
 		rc = msn_failure_errno(&why, rc,
 				       "cannot protect 0x%zx bytes at %p",

@@ -276,8 +276,7 @@ static int walk_body(void *state)
 	int rc = msn_mm_mmap(f->mm, &o, &addr);
 
 	if (rc == 0)
-		rc = msn_mm_mprotect(f->mm, AT(11), PAGE, MSN_ACCESS_READ,
-				     false);
+		rc = msn_mm_mprotect(f->mm, AT(11), PAGE, MSN_ACCESS_READ);
 	if (rc == 0)
 		rc = msn_platform_none_new(&as);
 	if (rc == 0)

@@ -178,8 +178,8 @@ static void a_space_comes_back_as_it_was(void)
 	{
 		map(f.mm, 10, 600);
 		map(f.mm, 1000, 4);
-		CHECK(msn_mm_mprotect(f.mm, AT(1001), PAGE, MSN_ACCESS_READ,
-				      false) == 0);
+		CHECK(msn_mm_mprotect(f.mm, AT(1001), PAGE, MSN_ACCESS_READ) ==
+		      0);
 		for (uint64_t i = 0; i < 600; i++)
 			fill(f.mm, 10 + i, i % 3 ? i : 0);
 		fill(f.mm, 1003, 77);

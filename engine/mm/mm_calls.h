@@ -1,0 +1,98 @@
+/*
+ * mm: the system calls on a space, with the arguments that Linux gives them.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * For whoever runs programs in a space: each function does what the call of its
+ * name does to a process, with the constants of <sys/mman.h>, and returns 0 or
+ * the call's errno, negated.  What came before a failure is done where Linux
+ * does it.  What Linux does with a signal or another process is an outcome
+ * here: a fault's signal is what msn_mm_handle_fault() says.
+ *
+ * Sources of the rules: the man pages, and mm/ of Linux 6.18, function by
+ * function; tests/oracle compares with the running kernel.
+ *
+ * Locks: each takes what it needs; any thread.  Calls that bring pages in or
+ * write them back may block on the object.
+ */
+#ifndef MSN_MM_MM_CALLS_H
+#define MSN_MM_MM_CALLS_H
+
+#include "base/cleanup.h"
+#include "mm/mm.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- Mapping: sys_mmap.c ------------------------------------------------- */
+
+/* What a file descriptor stands for. */
+struct msn_open_file {
+	struct msn_identity *identity; /* borrowed; one open file, one */
+	struct msn_mappable *mappable; /* NULL: it cannot be mapped (-ENODEV) */
+	bool readable, writable;       /* how it was opened */
+	bool append_only;	       /* the inode is: no shared writing */
+	bool no_exec;		       /* on a file system mounted noexec */
+	bool zero;		       /* /dev/zero: anonymous memory */
+	/* A seal forbids writing to it from now on (F_SEAL_FUTURE_WRITE too) */
+	bool write_sealed;
+};
+
+/* Makes shared anonymous memory; msn_shared_new() with what it needs. */
+typedef int (*msn_shared_fn)(void *ctx, uint64_t size,
+			     struct msn_mappable **obj,
+			     struct msn_identity **id);
+
+struct msn_mmap_call {
+	uint64_t addr, length;
+	int prot, flags;		  /* PROT_*, MAP_* */
+	const struct msn_open_file *file; /* NULL: a bad descriptor, or none */
+	uint64_t offset;
+	msn_shared_fn shared; /* for MAP_SHARED | MAP_ANONYMOUS */
+	void *ctx;
+};
+
+/* mmap(2).  *@addr becomes the place. */
+MSN_MUST_CHECK int msn_mm_sys_mmap(struct msn_mm *mm,
+				   const struct msn_mmap_call *call,
+				   uint64_t *addr);
+
+/* ---- Moving: remap.c ----------------------------------------------------- */
+
+/* ---- The heap: brk.c ----------------------------------------------------- */
+
+/* ---- Advice: advise.c ---------------------------------------------------- */
+
+/* ---- Locking in memory: lock.c ------------------------------------------- */
+
+/* ---- Writing back: sync.c ------------------------------------------------ */
+
+/* ---- Sealing and naming: seal.c, name.c ---------------------------------- */
+
+/* ---- Memory policy: mempolicy.c ------------------------------------------ */
+
+/* ---- What is in memory: residency.c -------------------------------------- */
+
+/*
+ * mincore(2): one byte for each page of [@addr, @addr + @length), bit 0 set if
+ * it is in memory.  -EINVAL unaligned, -ENOMEM for a hole (@vec is then not
+ * complete) or a range past the top.
+ */
+MSN_MUST_CHECK int msn_mm_mincore(struct msn_mm *mm, uint64_t addr,
+				  uint64_t length, uint8_t *vec);
+
+/* Bits of a page's word in /proc/PID/pagemap. */
+#define MSN_PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define MSN_PAGEMAP_FILE (UINT64_C(1) << 61) /* of a file, or shared */
+#define MSN_PAGEMAP_EXCLUSIVE (UINT64_C(1) << 56) /* placed nowhere else */
+
+/*
+ * The words of /proc/PID/pagemap for @pages pages from @addr (page aligned) on,
+ * frame numbers left out.  Brings nothing in.  0 or -errno.
+ */
+MSN_MUST_CHECK int msn_mm_pagemap(struct msn_mm *mm, uint64_t addr,
+				  size_t pages, uint64_t *out);
+
+/* ---- Between spaces and for futexes: process_vm.c, atomic.c -------------- */
+
+#endif /* MSN_MM_MM_CALLS_H */

@@ -53,9 +53,7 @@ static void engine_free(struct side *side)
 	for (unsigned i = 0; i < STEPPER_SLOTS; i++)
 		msn_mm_free(e->mm[i]);
 	for (unsigned i = 0; i < FILE_COUNT; i++)
-		if (e->open[i].host)
-			msn_identity_dec_ref(
-				msn_hostfile_identity(e->open[i].host));
+		msn_identity_dec_ref(e->open[i].identity);
 	if (msn_memfile_check(e->memfile))
 		die("the memory file is broken: %s",
 		    msn_memfile_check(e->memfile));
@@ -123,7 +121,7 @@ static const struct side_ops engine_ops = {
 
 static void open_file(struct engine *e, unsigned i)
 {
-	struct engine_file *f = &e->open[i];
+	struct msn_open_file *f = &e->open[i];
 	int fd = e->files.fd[i], flags, rc;
 	struct statvfs st;
 
@@ -134,14 +132,30 @@ static void open_file(struct engine *e, unsigned i)
 	f->writable = flags != O_RDONLY;
 	if (fstatvfs(fd, &st) == 0)
 		f->no_exec = st.f_flag & ST_NOEXEC;
+	f->write_sealed = i == FILE_SEALED || i == FILE_SEALED_FUTURE;
 	if (i == FILE_PIPE || !f->readable)
 		return;
-	rc = msn_hostfile_new(&f->host,
+	rc = msn_hostfile_new(&e->host[i],
 			      &(struct msn_hostfile_opts){
 				      .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
 				      .path = e->files.name[i] });
 	if (rc)
 		die("no host file %u: %s", i, strerror(-rc));
+	f->identity = msn_hostfile_identity(e->host[i]);
+	f->mappable = msn_hostfile_mappable(e->host[i]);
+}
+
+struct msn_mm_limits engine_limits(const struct engine *e)
+{
+	struct msn_mm_limits l = msn_mm_no_limits();
+
+	l.stack = KERNEL_STACK_LIMIT;
+	l.memlock = KERNEL_MEMLOCK_LIMIT;
+	l.commit = e->layout.commit_pages * 4096;
+	l.mappings = e->layout.mappings;
+	l.can_lock = false;
+	l.can_map_low = false;
+	return l;
 }
 
 static void map_foreign(struct engine *e, const struct foreign *f)
@@ -170,6 +184,7 @@ static void map_foreign(struct engine *e, const struct foreign *f)
 struct engine *engine_new(const struct kernel_layout *layout)
 {
 	struct engine *e = msn_alloc(sizeof(*e));
+	struct msn_mm_limits limits;
 	struct msn_mm_opts opts;
 
 	if (!e)
@@ -183,10 +198,13 @@ struct engine *engine_new(const struct kernel_layout *layout)
 		open_file(e, i);
 	if (msn_memfile_new(&e->memfile, &(struct msn_memfile_opts){ 0 }))
 		die("no memory file");
+	limits = engine_limits(e);
 	opts = (struct msn_mm_opts){
 		.memfile = e->memfile,
-		.layout = { layout->min_addr, layout->max_addr,
-			    layout->mmap_base },
+		.limits = &limits,
+		.layout = { .min_addr = layout->min_addr,
+			    .max_addr = layout->max_addr,
+			    .top_down_base = layout->mmap_base },
 	};
 	if (msn_platform_none_new(&opts.as) || msn_mm_new(&e->mm[0], &opts))
 		die("no space");
@@ -197,34 +215,50 @@ struct engine *engine_new(const struct kernel_layout *layout)
 
 /* ---- mmap(2) over msn_mm_mmap() ------------------------------------------ */
 
-/* Which of the two kinds of mapping the flags ask for. */
-static int check_flags(uint64_t flags)
+static int check_call(struct engine *e, const uint64_t args[6])
 {
+	uint64_t flags = args[3], file = args[4];
+
+	if (args[5] & 4095)
+		return -EINVAL;
+	if (!(flags & MAP_ANONYMOUS) &&
+	    (file == FILE_NONE || file >= FILE_COUNT))
+		return -EBADF;
+	if (args[1] == 0)
+		return -EINVAL;
+	if (args[1] > UINT64_MAX - 4095)
+		return -ENOMEM;
 	switch (flags & MAP_TYPE) {
 	case MAP_SHARED:
 	case MAP_PRIVATE:
-		return 0;
+		break;
 	default:
 		return -EINVAL;
 	}
+	return !(flags & MAP_ANONYMOUS) && file == FILE_PIPE &&
+			       flags & MAP_TYPE & MAP_SHARED &&
+			       args[2] & PROT_WRITE && !e->open[file].writable
+		       ? -EACCES
+		       : 0;
 }
 
 static int set_file(struct engine *e, uint64_t file, struct msn_mmap_opts *o)
 {
-	struct engine_file *f;
+	struct msn_open_file *f;
 
 	if (file == FILE_NONE || file >= FILE_COUNT)
 		return -EBADF;
 	f = &e->open[file];
 	if (!f->readable)
 		return -EACCES;
-	if (!f->host)
+	if (!f->mappable)
 		return -ENODEV;
-	o->mappable = msn_hostfile_mappable(f->host);
-	o->mapping_identity = msn_hostfile_identity(f->host);
+	o->mappable = f->mappable;
+	o->mapping_identity = f->identity;
 	o->max_perms = MSN_ACCESS_ANY;
 	if (!o->private && !f->writable)
 		o->max_perms &= ~(unsigned)MSN_ACCESS_WRITE;
+	o->file_read_only = !o->private && !f->writable;
 	return o->perms & ~o->max_perms ? -EACCES : 0;
 }
 
@@ -241,10 +275,11 @@ int64_t engine_mmap(struct engine *e, unsigned space, const uint64_t args[6])
 		.no_replace = flags & MAP_FIXED_NOREPLACE,
 		.map_32bit = flags & MAP_32BIT,
 		.grows_down = flags & MAP_GROWSDOWN,
+		.no_reserve = flags & MAP_NORESERVE,
 		.offset = args[5],
 	};
 	struct msn_identity *own = NULL;
-	int rc = check_flags(flags);
+	int rc = check_call(e, args);
 
 	o.unmap = o.fixed && !o.no_replace;
 	if (rc == 0 && !(flags & MAP_ANONYMOUS))

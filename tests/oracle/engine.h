@@ -8,21 +8,16 @@
 
 #include "hostfile/hostfile.h"
 #include "memfile/memfile.h"
-#include "mm/mm.h"
+#include "mm/mm_calls.h"
 #include "oracle/files.h"
 #include "oracle/kernel.h"
 #include "oracle/side.h"
 
-/* What a descriptor stands for. */
-struct engine_file {
-	struct msn_hostfile *host; /* NULL: cannot be mapped */
-	bool readable, writable, no_exec;
-};
-
 struct engine {
 	struct side side;
 	struct files files;
-	struct engine_file open[FILE_COUNT];
+	struct msn_hostfile *host[FILE_COUNT]; /* NULL: cannot be mapped */
+	struct msn_open_file open[FILE_COUNT];
 	struct msn_memfile *memfile;
 	struct msn_mm *mm[STEPPER_SLOTS];
 	struct kernel_layout layout;
@@ -35,6 +30,9 @@ static inline struct msn_mm *engine_mm(struct engine *e, const struct step *s)
 {
 	return e->mm[s->space];
 }
+
+/* The limits of a space before the first step sets one. */
+struct msn_mm_limits engine_limits(const struct engine *e);
 
 /* mmap(2) with the numbers of Linux.  The address, or -errno. */
 int64_t engine_mmap(struct engine *e, unsigned space, const uint64_t args[6]);

@@ -260,7 +260,7 @@ void gen_step(struct gen *g, struct step *s)
 		g->space = pick_space(g);
 		*s = (struct step){ .op = pick_op(g), .space = g->space };
 		s->op->make(g, s);
-	} while (step_is_foreign(s));
+	} while (step_is_forbidden(s));
 }
 
 static void add_known(void *ctx, uint64_t start, uint64_t end)

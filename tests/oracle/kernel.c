@@ -294,7 +294,8 @@ static void read_layout(struct kernel *k)
 	clear_layout(k);
 	move_heap(k);
 	l->min_fixed = read_number("/proc/sys/vm/mmap_min_addr");
-	l->min_addr = probe(k, 1);
+	l->mappings = read_number("/proc/sys/vm/max_map_count");
+	l->min_addr = probe(k, 4096);
 	l->max_addr = UINT64_C(0x7ffffffff000);
 	l->mmap_base = probe(k, 0) + 4096;
 	sysinfo(&info);

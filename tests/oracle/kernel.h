@@ -21,6 +21,7 @@ struct kernel_layout {
 	uint64_t mmap_base;    /* where the search downwards begins */
 	uint64_t brk;	       /* start of the heap */
 	uint64_t commit_pages; /* a bigger private mapping is refused */
+	uint64_t mappings;     /* of a space, at most */
 	struct foreign {
 		uint64_t start, end;
 		int prot;

@@ -94,7 +94,7 @@ static void run_truncate(struct engine *e, const struct step *s,
 			 struct outcome *o)
 {
 	struct msn_hostfile *hf =
-		s->args[0] < FILE_COUNT ? e->open[s->args[0]].host : NULL;
+		s->args[0] < FILE_COUNT ? e->host[s->args[0]] : NULL;
 
 	o->result = hf ? msn_hostfile_truncate(hf, s->args[1]) : -EBADF;
 }
@@ -168,7 +168,7 @@ static void make_punch(struct gen *g, struct step *s)
 static void run_punch(struct engine *e, const struct step *s, struct outcome *o)
 {
 	struct msn_hostfile *hf =
-		s->args[0] < FILE_COUNT ? e->open[s->args[0]].host : NULL;
+		s->args[0] < FILE_COUNT ? e->host[s->args[0]] : NULL;
 	uint64_t end = (s->args[1] + s->args[2] + 4095) & ~UINT64_C(4095);
 	struct msn_obj_range r = { s->args[1] & ~UINT64_C(4095), end };
 

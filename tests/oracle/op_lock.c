@@ -179,10 +179,17 @@ const struct op op_mseal = {
 
 /* ---- madvise ------------------------------------------------------------- */
 
-/* Those that put every page in place: never for memory without measure. */
-static bool is_populating(uint64_t advice)
+/* Those that fill page tables: never for memory without measure. */
+static bool madvise_is_too_big(const struct step *s)
 {
-	return advice == 22 || advice == 23;
+	switch ((uint32_t)s->args[2]) {
+	case 22:  /* MADV_POPULATE_READ */
+	case 23:  /* MADV_POPULATE_WRITE */
+	case 102: /* MADV_GUARD_INSTALL */
+		return s->args[1] > STEP_PLACED_MAX;
+	default:
+		return false;
+	}
 }
 
 static void make_madvise(struct gen *g, struct step *s)
@@ -207,8 +214,6 @@ static void make_madvise(struct gen *g, struct step *s)
 	default:
 		s->args[2] = gen_pick(g, 26);
 	}
-	if (is_populating(s->args[2]))
-		s->args[1] = (1 + gen_pick(g, 40)) * 4096;
 }
 
 OP_KERNEL(madvise, SYS_madvise)
@@ -220,5 +225,6 @@ const struct op op_madvise = {
 	.weight = 14,
 	.ranges = { { true, 0, 1 } },
 	.make = make_madvise,
+	.is_too_big = madvise_is_too_big,
 	.kernel = kernel_madvise,
 };

@@ -74,10 +74,13 @@ static void make_mmap(struct gen *g, struct step *s)
 					: gen_pick(g, 2) * 2048;
 	if (gen_percent(g, 1))
 		s->args[5] = UINT64_MAX - 4095 - gen_pick(g, 3) * 4096;
-	/* Memory that would fill this machine is only reserved. */
-	if (s->args[1] > (UINT64_C(16) << 20))
-		flags &= ~(uint64_t)(MAP_POPULATE | MAP_LOCKED);
 	s->args[3] = flags;
+}
+
+static bool mmap_is_too_big(const struct step *s)
+{
+	return s->args[1] > STEP_PLACED_MAX &&
+	       s->args[3] & (MAP_POPULATE | MAP_LOCKED);
 }
 
 static void kernel_mmap(struct kernel *k, const struct step *s,
@@ -101,6 +104,7 @@ const struct op op_mmap = {
 	.weight = 20,
 	.ranges = { { true, 0, 1 } },
 	.make = make_mmap,
+	.is_too_big = mmap_is_too_big,
 	.kernel = kernel_mmap,
 	.engine = run_mmap,
 };
@@ -146,8 +150,7 @@ static void run_mprotect(struct engine *e, const struct step *s,
 			 struct outcome *o)
 {
 	o->result = msn_mm_mprotect(engine_mm(e, s), s->args[0], s->args[1],
-				    s->args[2] & MSN_ACCESS_ANY,
-				    s->args[2] & PROT_GROWSDOWN);
+				    (int)s->args[2]);
 }
 
 const struct op op_mprotect = {

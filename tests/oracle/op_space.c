@@ -74,12 +74,35 @@ static void kernel_limit(struct kernel *k, const struct step *s,
 				stepper_data(s->space), 0);
 }
 
+static void run_limit(struct engine *e, const struct step *s, struct outcome *o)
+{
+	struct msn_mm_limits l;
+
+	(void)o;
+	msn_mm_get_limits(engine_mm(e, s), &l);
+	switch (limits[s->args[0] % MSN_ARRAY_LEN(limits)].which) {
+	case RLIMIT_AS:
+		l.as = s->args[1];
+		break;
+	case RLIMIT_DATA:
+		l.data = s->args[1];
+		break;
+	case RLIMIT_MEMLOCK:
+		l.memlock = s->args[1];
+		break;
+	default:
+		l.stack = s->args[1];
+	}
+	msn_mm_set_limits(engine_mm(e, s), &l);
+}
+
 const struct op op_limit = {
 	.name = "limit",
 	.args = { "which", "value" },
 	.weight = 2,
 	.make = make_limit,
 	.kernel = kernel_limit,
+	.engine = run_limit,
 };
 
 /* ---- fork and exit ------------------------------------------------------- */

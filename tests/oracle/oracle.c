@@ -11,6 +11,7 @@
  * README.md says how to read what it prints.  Ends with 0 if everything agreed,
  * 1 if something did not, 2 for bad arguments, 77 if this machine cannot.
  */
+#include "base/alloc.h"
 #include "base/cleanup.h"
 #include "base/rand.h"
 #include "oracle/gen.h"
@@ -75,6 +76,24 @@ static void set_weights(const struct options *o, const struct world *w,
 	}
 }
 
+/* Differences that were reported; the same again is only counted. */
+struct seen {
+	char (*list)[sizeof(((struct trial *)0)->signature)];
+	size_t count, cap;
+};
+
+static bool is_new(struct seen *seen, const struct trial *t)
+{
+	for (size_t i = 0; i < seen->count; i++)
+		if (strcmp(seen->list[i], t->signature) == 0)
+			return false;
+	if (msn_grow((void **)&seen->list, &seen->cap, seen->count,
+		     sizeof(*seen->list)))
+		die("no memory");
+	memcpy(seen->list[seen->count++], t->signature, sizeof(t->signature));
+	return true;
+}
+
 struct sequence {
 	const struct options *o;
 	uint64_t number, left; /* left: steps that may be taken */
@@ -121,10 +140,11 @@ static int run_random(const struct options *o)
 	struct sequence q = { o, 0, o->steps ? o->steps : UINT64_MAX };
 	struct trial *t = trial_new();
 	unsigned failures = 0;
+	struct seen seen = { 0 };
 	uint64_t done = 0;
 
 	printf("oracle: seed %" PRIu64 "\n", o->seed);
-	for (; q.left > 0 && failures < o->failures; q.number++) {
+	for (; q.left > 0 && seen.count < o->failures; q.number++) {
 		if (o->seconds && now() >= until)
 			break;
 		trial_run(t, run_sequence, &q);
@@ -134,15 +154,17 @@ static int run_random(const struct options *o)
 			double before = now();
 
 			failures++;
-			report(o, q.number, t);
+			if (is_new(&seen, t))
+				report(o, q.number, t);
 			shrinking += now() - before;
 		}
 	}
 	trial_free(t);
+	free(seen.list);
 	if (o->stats)
 		stats_print(stdout);
-	printf("%" PRIu64 " steps, %.0f a second, %u differences\n", done,
-	       (double)done / (now() - start - shrinking), failures);
+	printf("%" PRIu64 " steps, %.0f a second, %u sequences differed\n",
+	       done, (double)done / (now() - start - shrinking), failures);
 	return failures ? 1 : 0;
 }
 

@@ -129,8 +129,10 @@ static bool range_is_foreign(uint64_t addr, uint64_t len)
 	return addr < STEPPER_FOREIGN_END + 4096 && end > STEPPER_TEXT - 4096;
 }
 
-bool step_is_foreign(const struct step *s)
+bool step_is_forbidden(const struct step *s)
 {
+	if (s->op->is_too_big && s->op->is_too_big(s))
+		return true;
 	for (size_t i = 0; i < 2; i++) {
 		const struct op_range *r = &s->op->ranges[i];
 

@@ -56,6 +56,8 @@ struct op {
 	struct op_range ranges[2]; /* must stay off foreign memory */
 	int errors[12]; /* that it has; stats say which were not seen */
 	void (*make)(struct gen *g, struct step *s);
+	/* NULL: never.  Would it take more memory than a test may? */
+	bool (*is_too_big)(const struct step *s);
 	void (*kernel)(struct kernel *k, const struct step *s,
 		       struct outcome *o);
 	/* NULL: the engine has no such call. */
@@ -79,8 +81,14 @@ void step_print(FILE *to, const struct step *s);
 /* Reads one line; false and a message on stderr if it is none. */
 bool step_parse(const char *line, struct step *s);
 
-/* Does the step come near memory that is the stepper's own? */
-bool step_is_foreign(const struct step *s);
+/*
+ * Shall the step be left alone, since it comes near memory that is the
+ * stepper's own, or would take too much?
+ */
+bool step_is_forbidden(const struct step *s);
+
+/* The most that a step may put in place. */
+#define STEP_PLACED_MAX (UINT64_C(16) << 20)
 
 /* Ends the program: something that is no difference went wrong. */
 __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...);

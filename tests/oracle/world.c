@@ -286,7 +286,7 @@ static void run_one(struct side *side, const struct step *s, struct outcome *o)
 enum world_result world_step(struct world *w, const struct step *s,
 			     bool everything, struct difference *d)
 {
-	if (!(w->side[0]->spaces & 1U << s->space) || step_is_foreign(s))
+	if (!(w->side[0]->spaces & 1U << s->space) || step_is_forbidden(s))
 		return WORLD_PASSED;
 	for (int i = 0; i < 2; i++)
 		run_one(w->side[i], s, w->out[i]);

@@ -63,6 +63,7 @@ struct msn_mmap_opts {
 	bool grows_down;    /* a stack: keeps a guard gap; not with @mappable */
 	bool stack;	    /* MAP_STACK: no large-page treatment */
 	bool no_reserve;    /* MAP_NORESERVE: not counted against the commit */
+	bool droppable;	    /* MAP_DROPPABLE: may be lost; not kept by a fork */
 	/*
 	 * Shared, of a file that was not opened for writing: Linux does not
 	 * call such a mapping VM_SHARED.  @max_perms has no WRITE then.

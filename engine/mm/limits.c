@@ -10,6 +10,8 @@
 
 #include "base/limits.h"
 
+#include <errno.h>
+
 struct msn_mm_limits msn_mm_no_limits(void)
 {
 	return (struct msn_mm_limits){
@@ -95,4 +97,11 @@ bool msn_mm_can_lock(const struct msn_mm *mm)
 bool msn_mm_may_commit(const struct msn_mm *mm, uint64_t bytes)
 {
 	return bytes <= mm->limits.commit;
+}
+
+void msn_mm_check_commit(struct msn_mm *mm, uint64_t bytes, bool no_reserve,
+			 int *refused)
+{
+	msn_read_scope(&mm->mapping);
+	*refused = no_reserve || msn_mm_may_commit(mm, bytes) ? 0 : -ENOMEM;
 }

@@ -54,6 +54,9 @@ static uint32_t flags_of(const struct msn_mmap_opts *o)
 		flags |= MSN_VMA_NOHUGEPAGE;
 	if (o->no_reserve)
 		flags |= MSN_VMA_NORESERVE;
+	if (o->droppable)
+		flags |= MSN_VMA_DROPPABLE | MSN_VMA_NORESERVE |
+			 MSN_VMA_WIPEONFORK | MSN_VMA_DONTDUMP;
 	return flags;
 }
 
@@ -155,6 +158,7 @@ static int fill_mapping(struct msn_mm *mm, struct msn_seg vma,
 /* One mmap under way. */
 struct mapping {
 	const struct msn_mmap_opts *opts;
+	struct msn_map_refusal refusal;
 	const struct msn_placement *list; /* private pages that are there */
 	size_t count;
 	struct msn_vma vma;
@@ -252,6 +256,8 @@ static int map_locked(struct msn_mm *mm, struct mapping *m, uint64_t length)
 		m->vma.offset = m->ar.start;
 	m->vma.flags |= lock_flags(mm, m->opts->mlock_mode);
 	rc = check_locks(mm, m);
+	if (rc == 0 && m->refusal.early)
+		rc = msn_fail(m->refusal.early);
 	if (rc == 0)
 		rc = msn_mm_gather(mm, m->ar, &m->dropped);
 	if (rc == 0)
@@ -260,6 +266,8 @@ static int map_locked(struct msn_mm *mm, struct mapping *m, uint64_t length)
 		return msn_pass(rc);
 	if (m->opts->unmap)
 		msn_mm_unmap_gathered(mm, m->ar, &m->dropped);
+	if (m->refusal.late)
+		return msn_fail(m->refusal.late);
 	return msn_pass(put_mapping(mm, m));
 }
 
@@ -288,6 +296,14 @@ int msn_mm_mmap(struct msn_mm *mm, const struct msn_mmap_opts *opts,
 		uint64_t *addr)
 {
 	struct mapping m = { .opts = opts };
+
+	return msn_pass(map(mm, &m, addr));
+}
+
+int msn_mm_map_unless(struct msn_mm *mm, const struct msn_mmap_opts *opts,
+		      struct msn_map_refusal refusal, uint64_t *addr)
+{
+	struct mapping m = { .opts = opts, .refusal = refusal };
 
 	return msn_pass(map(mm, &m, addr));
 }

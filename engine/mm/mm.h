@@ -256,8 +256,9 @@ MSN_MUST_CHECK int msn_mm_read_private(struct msn_mm *mm, uint64_t addr,
 uint64_t msn_mm_mapped_bytes(struct msn_mm *mm);
 uint64_t msn_mm_placed_bytes(struct msn_mm *mm);
 
-/* The listing of /proc/PID/maps, as a string for free(). */
+/* The listings of /proc/PID/maps and smaps, as a string for free(). */
 MSN_MUST_CHECK int msn_mm_maps(struct msn_mm *mm, char **out);
+MSN_MUST_CHECK int msn_mm_smaps(struct msn_mm *mm, char **out);
 
 /* Text of the first broken invariant, or NULL. */
 const char *msn_mm_check(struct msn_mm *mm);

@@ -83,7 +83,7 @@ MSN_MUST_CHECK int msn_mm_mincore(struct msn_mm *mm, uint64_t addr,
 
 /* Bits of a page's word in /proc/PID/pagemap. */
 #define MSN_PAGEMAP_PRESENT (UINT64_C(1) << 63)
-#define MSN_PAGEMAP_FILE (UINT64_C(1) << 61) /* of a file, or shared */
+#define MSN_PAGEMAP_FILE (UINT64_C(1) << 61)	  /* of a file, or shared */
 #define MSN_PAGEMAP_EXCLUSIVE (UINT64_C(1) << 56) /* placed nowhere else */
 
 /*

@@ -7,8 +7,10 @@
 #define MSN_MM_MM_INTERNAL_H
 
 #include "base/lock.h"
+#include "mm/maps_line.h"
 #include "mm/mm.h"
 #include "mm/pma.h"
+#include "mm/smaps.h"
 #include "mm/vma.h"
 
 /* Identities to let go of once no lock of the space is held. */
@@ -88,6 +90,13 @@ bool msn_mm_may_lock(const struct msn_mm *mm, uint32_t flags, uint64_t bytes);
 /* can_do_mlock(): may it lock anything at all? */
 bool msn_mm_can_lock(const struct msn_mm *mm);
 
+/*
+ * Sets *@refused to -ENOMEM if the host would not grant @bytes of shared memory
+ * in one request.  Takes the mapping lock.
+ */
+void msn_mm_check_commit(struct msn_mm *mm, uint64_t bytes, bool no_reserve,
+			 int *refused);
+
 /* Would the host grant @bytes of private memory in one request? */
 bool msn_mm_may_commit(const struct msn_mm *mm, uint64_t bytes);
 
@@ -164,6 +173,18 @@ MSN_MUST_CHECK int msn_mm_unmap_locked(struct msn_mm *mm,
 				       struct msn_dropped *d);
 
 /* ---- map.c --------------------------------------------------------------- */
+
+/* What a mapping is refused for, and when Linux says so. */
+struct msn_map_refusal {
+	int early; /* after the place and the locks were looked at; 0: not */
+	int late;  /* after what was there has been unmapped; 0: not */
+};
+
+/* msn_mm_mmap() that may be told to refuse. */
+MSN_MUST_CHECK int msn_mm_map_unless(struct msn_mm *mm,
+				     const struct msn_mmap_opts *opts,
+				     struct msn_map_refusal refusal,
+				     uint64_t *addr);
 
 /* What is asked of the host about pages that are put in place. */
 struct msn_commit {
@@ -296,6 +317,21 @@ MSN_MUST_CHECK int msn_mm_populate_range(struct msn_mm *mm,
  */
 void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 		       bool keep_private);
+
+/* ---- report.c ------------------------------------------------------------ */
+
+/* What a listing shows of the mapping at @s.  Borrowed texts. */
+void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
+			  struct msn_maps_line *out);
+
+/* ---- smaps.c ------------------------------------------------------------- */
+
+/*
+ * Sums up the placements in @ar, a part of the mapping @v.  The active lock is
+ * held.
+ */
+void msn_mm_sum_placed(struct msn_mm *mm, struct msn_addr_range ar,
+		       const struct msn_vma *v, struct msn_smaps *out);
 
 /* ---- invalidate.c -------------------------------------------------------- */
 

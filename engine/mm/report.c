@@ -74,10 +74,12 @@ struct listing {
 	size_t len, cap;
 };
 
-static int list_mapping(void *ctx, const struct msn_mapping_view *v)
+static void describe_line(const struct msn_mapping_view *v,
+			  struct msn_maps_line *out)
 {
 	uint64_t dev = v->identity ? msn_identity_device_id(v->identity) : 0;
-	struct msn_maps_line line = {
+
+	*out = (struct msn_maps_line){
 		.start = v->addr.start,
 		.end = v->addr.end,
 		.offset = v->offset,
@@ -88,8 +90,23 @@ static int list_mapping(void *ctx, const struct msn_mapping_view *v)
 		.dev_minor = minor(dev),
 		.name = v->name,
 	};
+}
+
+void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
+			  struct msn_maps_line *out)
+{
+	struct msn_mapping_view v;
+
+	view_mapping(mm, s, &v);
+	describe_line(&v, out);
+}
+
+static int list_mapping(void *ctx, const struct msn_mapping_view *v)
+{
+	struct msn_maps_line line;
 	struct listing *l = ctx;
 
+	describe_line(v, &line);
 	if (l->cap - l->len < MSN_MAPS_LINE_MAX) {
 		size_t cap = l->cap * 2 + 2 * MSN_MAPS_LINE_MAX;
 		char *grown = msn_realloc_array(l->text, cap, 1);

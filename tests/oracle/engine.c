@@ -66,15 +66,72 @@ static void engine_free(struct side *side)
 
 /* ---- Looking ------------------------------------------------------------- */
 
-static void read_listing(struct engine *e, unsigned space, struct view *out)
+static void read_listing(struct engine *e, unsigned space, bool fields,
+			 struct view *out)
 {
 	char *text = NULL;
-	int rc = msn_mm_maps(e->mm[space], &text);
+	int rc = fields ? msn_mm_smaps(e->mm[space], &text)
+			: msn_mm_maps(e->mm[space], &text);
 
 	if (rc)
 		die("no listing of space %u: %s", space, strerror(-rc));
-	text_normalise(out, text, strlen(text), false);
+	text_normalise(out, text, strlen(text), fields);
 	free(text);
+}
+
+/* Asks for so many words at a time. */
+#define WORDS 512
+/* A longer mapping is looked at from both ends, and where the model has pages.
+ */
+#define LOOK_PAGES UINT64_C(4096)
+
+struct finder {
+	struct engine *e;
+	unsigned space;
+	const struct view *model;
+	struct view *out;
+};
+
+static void find_in(struct finder *f, uint64_t start, uint64_t end)
+{
+	uint64_t words[WORDS];
+
+	while (start < end) {
+		size_t n = (size_t)((end - start) / 4096);
+		int rc;
+
+		if (n > WORDS)
+			n = WORDS;
+		rc = msn_mm_pagemap(f->e->mm[f->space], start, n, words);
+		if (rc)
+			die("no pagemap of space %u: %s", f->space,
+			    strerror(-rc));
+		for (size_t i = 0; i < n; i++)
+			if (words[i] & (PAGE_PRESENT | PAGE_GUARD))
+				view_add_page(f->out, start + i * 4096,
+					      words[i] & PAGE_BITS);
+		start += n * 4096;
+	}
+}
+
+static void find_in_mapping(void *ctx, uint64_t start, uint64_t end)
+{
+	struct finder *f = ctx;
+
+	if (end - start <= 2 * LOOK_PAGES * 4096) {
+		find_in(f, start, end);
+		return;
+	}
+	find_in(f, start, start + LOOK_PAGES * 4096);
+	start += LOOK_PAGES * 4096;
+	end -= LOOK_PAGES * 4096;
+	for (size_t i = 0; i < f->model->count; i++) {
+		uint64_t at = f->model->pages[i].addr;
+
+		if (at >= start && at < end)
+			find_in(f, at, at + 4096);
+	}
+	find_in(f, end, end + LOOK_PAGES * 4096);
 }
 
 static void read_bytes(struct engine *e, unsigned space, struct view *out)
@@ -95,17 +152,15 @@ static void read_bytes(struct engine *e, unsigned space, struct view *out)
 static void engine_look(struct side *side, unsigned space, unsigned detail,
 			const struct view *model, struct view *out)
 {
-	struct engine *e = of_side(side);
+	struct finder f = { of_side(side), space, model, out };
 
 	out->text_len = 0;
 	out->count = 0;
-	out->detail = detail & (SIDE_MAPS | SIDE_PAGEMAP);
-	read_listing(e, space, out);
-	if (!(detail & SIDE_PAGEMAP) || !model)
+	read_listing(f.e, space, detail & SIDE_SMAPS, out);
+	if (!(detail & SIDE_PAGEMAP))
 		return;
-	for (size_t i = 0; i < model->count; i++)
-		view_add_page(out, model->pages[i].addr, model->pages[i].bits);
-	read_bytes(e, space, out);
+	text_for_each(out, find_in_mapping, &f);
+	read_bytes(f.e, space, out);
 }
 
 static const struct side_ops engine_ops = {
@@ -189,9 +244,10 @@ struct engine *engine_new(const struct kernel_layout *layout)
 
 	if (!e)
 		die("no memory");
-	e->side = (struct side){ .ops = &engine_ops,
-				 .detail = SIDE_MAPS,
-				 .spaces = 1 };
+	e->side =
+		(struct side){ .ops = &engine_ops,
+			       .detail = SIDE_MAPS | SIDE_SMAPS | SIDE_PAGEMAP,
+			       .spaces = 1 };
 	e->layout = *layout;
 	files_open(&e->files);
 	for (unsigned i = 0; i < FILE_COUNT; i++)
@@ -213,86 +269,32 @@ struct engine *engine_new(const struct kernel_layout *layout)
 	return e;
 }
 
-/* ---- mmap(2) over msn_mm_mmap() ------------------------------------------ */
+/* ---- mmap ---------------------------------------------------------------- */
 
-static int check_call(struct engine *e, const uint64_t args[6])
+static int make_shared(void *ctx, uint64_t size, struct msn_mappable **obj,
+		       struct msn_identity **id)
 {
-	uint64_t flags = args[3], file = args[4];
+	struct engine *e = ctx;
 
-	if (args[5] & 4095)
-		return -EINVAL;
-	if (!(flags & MAP_ANONYMOUS) &&
-	    (file == FILE_NONE || file >= FILE_COUNT))
-		return -EBADF;
-	if (args[1] == 0)
-		return -EINVAL;
-	if (args[1] > UINT64_MAX - 4095)
-		return -ENOMEM;
-	switch (flags & MAP_TYPE) {
-	case MAP_SHARED:
-	case MAP_PRIVATE:
-		break;
-	default:
-		return -EINVAL;
-	}
-	return !(flags & MAP_ANONYMOUS) && file == FILE_PIPE &&
-			       flags & MAP_TYPE & MAP_SHARED &&
-			       args[2] & PROT_WRITE && !e->open[file].writable
-		       ? -EACCES
-		       : 0;
-}
-
-static int set_file(struct engine *e, uint64_t file, struct msn_mmap_opts *o)
-{
-	struct msn_open_file *f;
-
-	if (file == FILE_NONE || file >= FILE_COUNT)
-		return -EBADF;
-	f = &e->open[file];
-	if (!f->readable)
-		return -EACCES;
-	if (!f->mappable)
-		return -ENODEV;
-	o->mappable = f->mappable;
-	o->mapping_identity = f->identity;
-	o->max_perms = MSN_ACCESS_ANY;
-	if (!o->private && !f->writable)
-		o->max_perms &= ~(unsigned)MSN_ACCESS_WRITE;
-	o->file_read_only = !o->private && !f->writable;
-	return o->perms & ~o->max_perms ? -EACCES : 0;
+	return msn_shared_new(e->memfile, size, "/dev/zero (deleted)", 0, obj,
+			      id);
 }
 
 int64_t engine_mmap(struct engine *e, unsigned space, const uint64_t args[6])
 {
-	uint64_t flags = args[3], at;
-	struct msn_mmap_opts o = {
+	bool is_open = args[4] != FILE_NONE && args[4] < FILE_COUNT;
+	struct msn_mmap_call call = {
 		.addr = args[0],
 		.length = args[1],
-		.perms = args[2] & MSN_ACCESS_ANY,
-		.max_perms = MSN_ACCESS_ANY,
-		.private = (flags & MAP_TYPE) == MAP_PRIVATE,
-		.fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
-		.no_replace = flags & MAP_FIXED_NOREPLACE,
-		.map_32bit = flags & MAP_32BIT,
-		.grows_down = flags & MAP_GROWSDOWN,
-		.no_reserve = flags & MAP_NORESERVE,
+		.prot = (int)args[2],
+		.flags = (int)args[3],
+		.file = is_open ? &e->open[args[4]] : NULL,
 		.offset = args[5],
+		.shared = make_shared,
+		.ctx = e,
 	};
-	struct msn_identity *own = NULL;
-	int rc = check_call(e, args);
+	uint64_t at;
+	int rc = msn_mm_sys_mmap(e->mm[space], &call, &at);
 
-	o.unmap = o.fixed && !o.no_replace;
-	if (rc == 0 && !(flags & MAP_ANONYMOUS))
-		rc = set_file(e, args[4], &o);
-	else if (rc == 0 && !o.private) {
-		o.offset = 0;
-		rc = msn_shared_new(
-			e->memfile, (args[1] + 4095) & ~UINT64_C(4095),
-			"/dev/zero (deleted)", 0, &o.mappable, &own);
-		o.mapping_identity = own;
-	}
-	if (rc == 0)
-		rc = msn_mm_mmap(e->mm[space], &o, &at);
-	msn_identity_dec_ref(own);
 	return rc ? rc : (int64_t)at;
 }

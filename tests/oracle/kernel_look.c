@@ -137,7 +137,6 @@ void kernel_look(struct side *side, unsigned space, unsigned detail,
 	(void)model;
 	out->text_len = 0;
 	out->count = 0;
-	out->detail = detail;
 	if (detail & (SIDE_MAPS | SIDE_SMAPS))
 		read_smaps(k, space, detail & SIDE_SMAPS, out);
 	if (!(detail & SIDE_PAGEMAP))

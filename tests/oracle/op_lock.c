@@ -148,6 +148,17 @@ static void kernel_mincore(struct kernel *k, const struct step *s,
 	memcpy(o->data, data, o->len);
 }
 
+static void run_mincore(struct engine *e, const struct step *s,
+			struct outcome *o)
+{
+	if (is_too_long(s, o))
+		return;
+	memset(o->data, 0xff, vector_len(s));
+	o->result = msn_mm_mincore(engine_mm(e, s), s->args[0], s->args[1],
+				   o->data);
+	o->len = o->result ? 0 : vector_len(s);
+}
+
 const struct op op_mincore = {
 	.name = "mincore",
 	.errors = { ENOMEM, EINVAL },
@@ -155,6 +166,7 @@ const struct op op_mincore = {
 	.weight = 4,
 	.make = make_range,
 	.kernel = kernel_mincore,
+	.engine = run_mincore,
 };
 
 /* ---- mseal --------------------------------------------------------------- */

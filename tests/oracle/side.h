@@ -46,7 +46,6 @@ struct view {
 	size_t count, cap;
 	unsigned char *bytes; /* of them */
 	size_t bytes_cap;
-	unsigned detail; /* what of this was filled in */
 };
 
 void view_free(struct view *v);

@@ -34,8 +34,6 @@ struct msn_open_file {
 	bool append_only;	       /* the inode is: no shared writing */
 	bool no_exec;		       /* on a file system mounted noexec */
 	bool zero;		       /* /dev/zero: anonymous memory */
-	/* A seal forbids writing to it from now on (F_SEAL_FUTURE_WRITE too) */
-	bool write_sealed;
 };
 
 /* Makes shared anonymous memory; msn_shared_new() with what it needs. */

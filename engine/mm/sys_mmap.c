@@ -109,12 +109,10 @@ static int check_file(const struct msn_open_file *f, struct msn_mmap_opts *o)
 		return -ENODEV;
 	if (o->grows_down)
 		return -EINVAL;
-	if (f->write_sealed && !o->private) {
-		if (o->perms & MSN_ACCESS_WRITE)
-			return -EPERM;
-		o->max_perms &= ~(unsigned)MSN_ACCESS_WRITE;
-	}
-	return 0;
+	if (!f->mappable)
+		return 0;
+	return msn_mappable_check_mmap(f->mappable, !o->private, o->perms,
+				       &o->max_perms);
 }
 
 /* 0, or what the file forbids. */

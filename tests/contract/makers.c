@@ -12,6 +12,7 @@
 #include "image/image.h"
 #include "memfile/memfile.h"
 #include "procfile/procfile.h"
+#include "shmem/shmem.h"
 #include "support/check.h"
 
 #include <fcntl.h>
@@ -209,20 +210,24 @@ const size_t file_maker_count = MSN_ARRAY_LEN(file_makers);
 
 /* ---- mappables ----------------------------------------------------------- */
 
-static void shared_free(struct made_mappable *m)
+static void shmem_free(struct made_mappable *m)
 {
 	msn_identity_dec_ref(m->id);
 	msn_memfile_free(m->owner);
 }
 
-static void make_shared(struct made_mappable *out)
+static void make_shmem(struct made_mappable *out)
 {
 	struct msn_memfile *mf;
+	struct msn_shmem *s;
 
 	CHECK(msn_memfile_new(&mf, &(struct msn_memfile_opts){ 0 }) == 0);
-	CHECK(msn_shared_new(mf, LEN, NULL, 0, &out->obj, &out->id) == 0);
+	CHECK(msn_shmem_new(&s, &(struct msn_shmem_opts){ .memfile = mf,
+							  .size = LEN }) == 0);
+	out->obj = msn_shmem_mappable(s);
+	out->id = msn_shmem_identity(s);
 	out->owner = mf;
-	out->free = shared_free;
+	out->free = shmem_free;
 }
 
 static void host_mappable_free(struct made_mappable *m)
@@ -273,7 +278,7 @@ static void make_process_object(struct made_mappable *out)
 }
 
 const struct mappable_maker mappable_makers[] = {
-	{ "shared anonymous memory", make_shared, MSN_SAVED_AS_CONTENT, true },
+	{ "shared memory", make_shmem, MSN_SAVED_AS_CONTENT, true },
 	{ "host file", make_host_mappable, MSN_SAVED_AS_PATH, true },
 	{ "process object", make_process_object, MSN_SAVED_AS_CONTENT, false },
 };

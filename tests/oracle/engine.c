@@ -1,0 +1,300 @@
+/*
+ * Engine: spaces over platform `none`, in the kernel's layout.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "oracle/engine.h"
+
+#include "base/alloc.h"
+#include "oracle/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static struct engine *of_side(struct side *side)
+{
+	return msn_container_of(side, struct engine, side);
+}
+
+static bool engine_can(const struct op *op)
+{
+	return op->engine;
+}
+
+static void engine_run(struct side *side, const struct step *s,
+		       struct outcome *o)
+{
+	struct engine *e = of_side(side);
+
+	s->op->engine(e, s, o);
+	for (unsigned i = 0; i < STEPPER_SLOTS; i++) {
+		const char *wrong = e->mm[i] ? msn_mm_check(e->mm[i]) : NULL;
+
+		if (wrong)
+			die("space %u is broken: %s", i, wrong);
+	}
+}
+
+static void engine_read_file(struct side *side, unsigned file,
+			     struct file_state *out)
+{
+	file_read_state(of_side(side)->files.fd[file], out);
+}
+
+static void engine_free(struct side *side)
+{
+	struct engine *e = of_side(side);
+
+	for (unsigned i = 0; i < STEPPER_SLOTS; i++)
+		msn_mm_free(e->mm[i]);
+	for (unsigned i = 0; i < FILE_COUNT; i++)
+		msn_identity_dec_ref(e->open[i].identity);
+	if (msn_memfile_check(e->memfile))
+		die("the memory file is broken: %s",
+		    msn_memfile_check(e->memfile));
+	if (msn_memfile_used(e->memfile))
+		die("pages are still used when every space is gone");
+	msn_memfile_free(e->memfile);
+	files_close(&e->files);
+	free(e);
+}
+
+/* ---- Looking ------------------------------------------------------------- */
+
+static void read_listing(struct engine *e, unsigned space, bool fields,
+			 struct view *out)
+{
+	char *text = NULL;
+	int rc = fields ? msn_mm_smaps(e->mm[space], &text)
+			: msn_mm_maps(e->mm[space], &text);
+
+	if (rc)
+		die("no listing of space %u: %s", space, strerror(-rc));
+	text_normalise(out, text, strlen(text), fields);
+	free(text);
+}
+
+/* Asks for so many words at a time. */
+#define WORDS 512
+/* A longer mapping is looked at from both ends, and where the model has pages.
+ */
+#define LOOK_PAGES UINT64_C(4096)
+
+struct finder {
+	struct engine *e;
+	unsigned space;
+	const struct view *model;
+	struct view *out;
+};
+
+static void find_in(struct finder *f, uint64_t start, uint64_t end)
+{
+	uint64_t words[WORDS];
+
+	while (start < end) {
+		size_t n = (size_t)((end - start) / 4096);
+		int rc;
+
+		if (n > WORDS)
+			n = WORDS;
+		rc = msn_mm_pagemap(f->e->mm[f->space], start, n, words);
+		if (rc)
+			die("no pagemap of space %u: %s", f->space,
+			    strerror(-rc));
+		for (size_t i = 0; i < n; i++)
+			if (words[i] & (PAGE_PRESENT | PAGE_GUARD))
+				view_add_page(f->out, start + i * 4096,
+					      words[i] & PAGE_BITS);
+		start += n * 4096;
+	}
+}
+
+static void find_in_mapping(void *ctx, uint64_t start, uint64_t end)
+{
+	struct finder *f = ctx;
+
+	if (end - start <= 2 * LOOK_PAGES * 4096) {
+		find_in(f, start, end);
+		return;
+	}
+	find_in(f, start, start + LOOK_PAGES * 4096);
+	start += LOOK_PAGES * 4096;
+	end -= LOOK_PAGES * 4096;
+	for (size_t i = 0; i < f->model->count; i++) {
+		uint64_t at = f->model->pages[i].addr;
+
+		if (at >= start && at < end)
+			find_in(f, at, at + 4096);
+	}
+	find_in(f, end, end + LOOK_PAGES * 4096);
+}
+
+static void read_bytes(struct engine *e, unsigned space, struct view *out)
+{
+	view_reserve_bytes(out);
+	for (size_t i = 0; i < out->count; i++) {
+		struct msn_mm_io io = { .ignore_permissions = true };
+		size_t done;
+
+		memset(out->bytes + i * 4096, 0, 4096);
+		if (out->pages[i].bits & PAGE_PRESENT &&
+		    msn_mm_copy_in(e->mm[space], out->pages[i].addr,
+				   out->bytes + i * 4096, 4096, io, &done))
+			memset(out->bytes + i * 4096, 0xee, 4096);
+	}
+}
+
+static void engine_look(struct side *side, unsigned space, unsigned detail,
+			const struct view *model, struct view *out)
+{
+	struct finder f = { of_side(side), space, model, out };
+
+	out->text_len = 0;
+	out->count = 0;
+	read_listing(f.e, space, detail & SIDE_SMAPS, out);
+	if (!(detail & SIDE_PAGEMAP))
+		return;
+	text_for_each(out, find_in_mapping, &f);
+	read_bytes(f.e, space, out);
+}
+
+static const struct side_ops engine_ops = {
+	.name = "engine",
+	.can = engine_can,
+	.run = engine_run,
+	.look = engine_look,
+	.read_file = engine_read_file,
+	.free = engine_free,
+};
+
+/* ---- Making -------------------------------------------------------------- */
+
+static void open_file(struct engine *e, unsigned i)
+{
+	struct msn_open_file *f = &e->open[i];
+	int fd = e->files.fd[i], flags, rc;
+	struct statvfs st;
+
+	if (fd < 0)
+		return;
+	flags = fcntl(fd, F_GETFL) & O_ACCMODE;
+	f->readable = flags != O_WRONLY;
+	f->writable = flags != O_RDONLY;
+	if (fstatvfs(fd, &st) == 0)
+		f->no_exec = st.f_flag & ST_NOEXEC;
+	f->write_sealed = i == FILE_SEALED || i == FILE_SEALED_FUTURE;
+	if (i == FILE_PIPE || !f->readable)
+		return;
+	rc = msn_hostfile_new(&e->host[i],
+			      &(struct msn_hostfile_opts){
+				      .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
+				      .path = e->files.name[i] });
+	if (rc)
+		die("no host file %u: %s", i, strerror(-rc));
+	f->identity = msn_hostfile_identity(e->host[i]);
+	f->mappable = msn_hostfile_mappable(e->host[i]);
+}
+
+struct msn_mm_limits engine_limits(const struct engine *e)
+{
+	struct msn_mm_limits l = msn_mm_no_limits();
+
+	l.stack = KERNEL_STACK_LIMIT;
+	l.memlock = KERNEL_MEMLOCK_LIMIT;
+	l.commit = e->layout.commit_pages * 4096;
+	l.mappings = e->layout.mappings;
+	l.can_lock = false;
+	l.can_map_low = false;
+	return l;
+}
+
+static void map_foreign(struct engine *e, const struct foreign *f)
+{
+	struct msn_mmap_opts o = {
+		.length = f->end - f->start,
+		.addr = f->start,
+		.fixed = true,
+		.unmap = true,
+		.perms = (unsigned)f->prot,
+		.max_perms = MSN_ACCESS_ANY,
+		.private = !f->shared,
+	};
+	struct msn_identity *id = NULL;
+	uint64_t at;
+
+	if (f->shared && msn_shared_new(e->memfile, o.length, "foreign", 0,
+					&o.mappable, &id))
+		die("no memory");
+	o.mapping_identity = id;
+	if (msn_mm_mmap(e->mm[0], &o, &at))
+		die("the engine cannot map foreign memory");
+	msn_identity_dec_ref(id);
+}
+
+struct engine *engine_new(const struct kernel_layout *layout)
+{
+	struct engine *e = msn_alloc(sizeof(*e));
+	struct msn_mm_limits limits;
+	struct msn_mm_opts opts;
+
+	if (!e)
+		die("no memory");
+	e->side =
+		(struct side){ .ops = &engine_ops,
+			       .detail = SIDE_MAPS | SIDE_SMAPS | SIDE_PAGEMAP,
+			       .spaces = 1 };
+	e->layout = *layout;
+	files_open(&e->files);
+	for (unsigned i = 0; i < FILE_COUNT; i++)
+		open_file(e, i);
+	if (msn_memfile_new(&e->memfile, &(struct msn_memfile_opts){ 0 }))
+		die("no memory file");
+	limits = engine_limits(e);
+	opts = (struct msn_mm_opts){
+		.memfile = e->memfile,
+		.limits = &limits,
+		.layout = { .min_addr = layout->min_addr,
+			    .max_addr = layout->max_addr,
+			    .top_down_base = layout->mmap_base },
+	};
+	if (msn_platform_none_new(&opts.as) || msn_mm_new(&e->mm[0], &opts))
+		die("no space");
+	for (size_t i = 0; i < layout->foreign_count; i++)
+		map_foreign(e, &layout->foreign[i]);
+	return e;
+}
+
+/* ---- mmap ---------------------------------------------------------------- */
+
+static int make_shared(void *ctx, uint64_t size, struct msn_mappable **obj,
+		       struct msn_identity **id)
+{
+	struct engine *e = ctx;
+
+	return msn_shared_new(e->memfile, size, "/dev/zero (deleted)", 0, obj,
+			      id);
+}
+
+int64_t engine_mmap(struct engine *e, unsigned space, const uint64_t args[6])
+{
+	bool is_open = args[4] != FILE_NONE && args[4] < FILE_COUNT;
+	struct msn_mmap_call call = {
+		.addr = args[0],
+		.length = args[1],
+		.prot = (int)args[2],
+		.flags = (int)args[3],
+		.file = is_open ? &e->open[args[4]] : NULL,
+		.offset = args[5],
+		.shared = make_shared,
+		.ctx = e,
+	};
+	uint64_t at;
+	int rc = msn_mm_sys_mmap(e->mm[space], &call, &at);
+
+	return rc ? rc : (int64_t)at;
+}

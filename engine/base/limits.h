@@ -48,6 +48,26 @@
  */
 #define MSN_WINDOW_BYTES (UINT64_C(1) << 30)
 
+/*
+ * Windows onto host files, of one and of all: 4 and 8 TiB of the 128 TiB of
+ * addresses that a process has, an eighth of the mappings that Linux allows.
+ */
+#define MSN_HOSTFILE_WINDOWS_MAX 4096
+#define MSN_HOSTFILE_WINDOWS_TOTAL 8192
+
+/*
+ * A long buffered read goes in pieces of this size, so many at a time: smaller
+ * or fewer leave a disk idle, larger or more gain nothing (bench hostfile).
+ */
+#define MSN_HOSTFILE_PIECE ((size_t)256 << 10)
+#define MSN_HOSTFILE_DEPTH 32
+
+/*
+ * Bytes of one host file kept because writing them failed; past it a store is
+ * refused.  What a sandbox can dirty before it notices that its disk is gone.
+ */
+#define MSN_HOSTFILE_KEPT_BYTES (UINT64_C(64) << 20)
+
 /* Requests in flight of one aio: past 8 of 1 MiB a disk gets no faster. */
 #define MSN_AIO_DEPTH_DEFAULT 32
 #define MSN_AIO_DEPTH_MAX 1024

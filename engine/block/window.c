@@ -1,5 +1,5 @@
 /*
- * Windows: a table of mappings that only grows.
+ * Windows: a table of mappings.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
@@ -145,4 +145,24 @@ int msn_windows_map(struct msn_windows *w, struct msn_file_range r,
 	}
 	*out = spans;
 	return 0;
+}
+
+void *msn_windows_at(struct msn_windows *w, uint64_t nr)
+{
+	return windows_find(w, nr);
+}
+
+uint64_t msn_windows_end(struct msn_windows *w)
+{
+	return __atomic_load_n(&w->count, __ATOMIC_ACQUIRE);
+}
+
+void msn_windows_close(struct msn_windows *w, uint64_t nr)
+{
+	msn_lock_scope(&w->lock);
+	void *at = windows_find(w, nr);
+
+	msn_assert(at);
+	__atomic_store_n(&w->base[nr], NULL, __ATOMIC_RELEASE);
+	munmap(at, MSN_WINDOW_BYTES);
 }

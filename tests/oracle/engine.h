@@ -6,18 +6,15 @@
 #ifndef MSN_TESTS_ORACLE_ENGINE_H
 #define MSN_TESTS_ORACLE_ENGINE_H
 
-#include "hostfile/hostfile.h"
 #include "memfile/memfile.h"
 #include "mm/mm_calls.h"
-#include "oracle/files.h"
+#include "oracle/engine_files.h"
 #include "oracle/kernel.h"
 #include "oracle/side.h"
 
 struct engine {
 	struct side side;
-	struct files files;
-	struct msn_hostfile *host[FILE_COUNT]; /* NULL: cannot be mapped */
-	struct msn_open_file open[FILE_COUNT];
+	struct engine_files files;
 	struct msn_memfile *memfile;
 	struct msn_mm *mm[STEPPER_SLOTS];
 	struct kernel_layout layout;

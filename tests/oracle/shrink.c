@@ -15,6 +15,7 @@ struct shrinker {
 	struct trial *trial; /* what is tried next */
 	struct steps list;   /* its steps */
 	time_t until;
+	bool first; /* no signature is kept yet */
 };
 
 static bool is_over(const struct shrinker *r)
@@ -54,8 +55,15 @@ static bool try_list(struct shrinker *r)
 	struct trial *t = r->trial;
 
 	trial_run(t, run_list, r);
-	if (!t->different || strcmp(t->signature, r->best->signature) != 0)
+	if (!t->different)
 		return false;
+	if (strcmp(t->signature, r->best->signature) != 0) {
+		if (!r->first)
+			return false;
+		/* Every space is looked at now, and so it is seen earlier. */
+		memcpy(r->best->signature, t->signature, sizeof(t->signature));
+	}
+	r->first = false;
 	memcpy(r->best->list, t->list, t->count * sizeof(*t->list));
 	r->best->count = t->count;
 	memcpy(r->best->text, t->text, sizeof(t->text));
@@ -136,6 +144,7 @@ bool shrink(const struct world_opts *opts, struct trial *t, unsigned seconds)
 	struct shrinker r = { .opts = opts,
 			      .best = t,
 			      .trial = trial_new(),
+			      .first = true,
 			      .until = time(NULL) + (time_t)seconds };
 	bool again = try_without(&r, t->count, 0);
 

@@ -41,12 +41,19 @@ static bool is_available(struct msn_mm *mm, uint64_t addr, uint64_t length)
 	return !msn_seg_ok(s) || addr + length <= msn_mm_guard_start(mm, s);
 }
 
+/* Addresses that Linux takes for an error that somebody handed on. */
+#define ERROR_MIN (UINT64_MAX - 4094)
+
 /* Checks that hold for every place, however it was found. */
 static int check_place(struct msn_mm *mm, uint64_t addr, uint64_t length)
 {
 	uint64_t task = mm->layout.max_addr;
 
-	if (length > task || addr > task - length)
+	if (length > task)
+		return msn_fail(-ENOMEM);
+	if (addr >= ERROR_MIN)
+		return msn_fail((int)(int64_t)addr);
+	if (addr > task - length)
 		return msn_fail(-ENOMEM);
 	if (!msn_page_aligned(addr))
 		return msn_fail(-EINVAL);
@@ -58,12 +65,13 @@ static int check_place(struct msn_mm *mm, uint64_t addr, uint64_t length)
 static int fixed_place(struct msn_mm *mm, const struct msn_mmap_opts *opts,
 		       struct msn_addr_range ar)
 {
+	bool forced = opts->force && opts->unmap && ar.end > ar.start;
 	int rc = check_place(mm, ar.start, ar.end - ar.start);
 
-	if (ar.end <= ar.start || !msn_addr_range_covers(mm->as->region, ar))
-		return msn_fail(rc == -EINVAL ? rc : -ENOMEM);
-	if (rc && !(rc == -ENOMEM && opts->force && opts->unmap))
+	if (rc && !(rc == -ENOMEM && forced))
 		return msn_pass(rc);
+	if (!msn_addr_range_covers(mm->as->region, ar))
+		return msn_fail(-ENOMEM);
 	if (opts->unmap || msn_vma_set_is_free(&mm->vmas, ar))
 		return 0;
 	return msn_fail(opts->no_replace ? -EEXIST : -ENOMEM);

@@ -156,10 +156,11 @@ static void put_flags(struct listing *l, uint32_t flags)
 		{ MSN_VMA_SEQ_READ, "sr" },    { MSN_VMA_RAND_READ, "rr" },
 		{ MSN_VMA_DONTCOPY, "dc" },    { MSN_VMA_DONTEXPAND, "de" },
 		{ MSN_VMA_LOCKONFAULT, "lf" }, { MSN_VMA_ACCOUNT, "ac" },
-		{ MSN_VMA_NORESERVE, "nr" },   { MSN_VMA_WIPEONFORK, "wf" },
-		{ MSN_VMA_DONTDUMP, "dd" },    { MSN_VMA_HUGEPAGE, "hg" },
-		{ MSN_VMA_NOHUGEPAGE, "nh" },  { MSN_VMA_MERGEABLE, "mg" },
-		{ MSN_VMA_DROPPABLE, "dp" },   { MSN_VMA_SEALED, "sl" },
+		{ MSN_VMA_NORESERVE, "nr" },   { MSN_VMA_SYNC, "sf" },
+		{ MSN_VMA_WIPEONFORK, "wf" },  { MSN_VMA_DONTDUMP, "dd" },
+		{ MSN_VMA_HUGEPAGE, "hg" },    { MSN_VMA_NOHUGEPAGE, "nh" },
+		{ MSN_VMA_MERGEABLE, "mg" },   { MSN_VMA_DROPPABLE, "dp" },
+		{ MSN_VMA_SEALED, "sl" },
 	};
 
 	put(l, "VmFlags: ");

@@ -67,6 +67,7 @@ static void common_opts(const struct msn_mmap_call *c, struct msn_mmap_opts *o)
 		.grows_down = c->flags & MAP_GROWSDOWN,
 		.stack = c->flags & MAP_STACK,
 		.no_reserve = c->flags & MAP_NORESERVE,
+		.sync = c->flags & MAP_SYNC,
 		.mlock_mode = c->flags & MAP_LOCKED ? MSN_MLOCK_EAGER
 						    : MSN_MLOCK_NONE,
 	};
@@ -195,6 +196,7 @@ static int map_call(struct msn_mm *mm, const struct msn_mmap_call *c,
 		o.private = true;
 		o.grows_down = false;
 		o.max_perms = MSN_ACCESS_ANY;
+		o.mappable = NULL;
 	}
 	return msn_pass(msn_mm_map_unless(mm, &o, refusal, addr));
 }
@@ -208,7 +210,7 @@ int msn_mm_sys_mmap(struct msn_mm *mm, const struct msn_mmap_call *c,
 		return msn_fail(-EINVAL);
 	if (!(c->flags & MAP_ANONYMOUS) && !c->file)
 		return msn_fail(-EBADF);
-	if (c->flags & MAP_HUGETLB)
+	if ((c->flags & MAP_HUGETLB) && c->length)
 		return msn_fail(refuse_hugetlb(c));
 	return msn_pass(map_call(mm, c, &made, addr));
 }

@@ -149,7 +149,7 @@ void kernel_exit(struct kernel *k, unsigned space)
 	detach(k, space);
 }
 
-static void set_limit(int which, uint64_t value)
+static void set_limit(enum __rlimit_resource which, uint64_t value)
 {
 	struct rlimit r;
 

@@ -63,6 +63,11 @@ static bool is_ignored(const struct world *w, enum facet facet)
 	return w->opts.ignored & 1U << facet;
 }
 
+static bool is_same(const void *a, size_t a_len, const void *b, size_t b_len)
+{
+	return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
+}
+
 /* Begins to tell a difference; the caller closes the stream. */
 static FILE *tell(struct difference *d, enum facet facet)
 {
@@ -122,7 +127,7 @@ static bool compare_outcomes(struct world *w, struct difference *d)
 		return true;
 	}
 	if (is_ignored(w, FACET_DATA) ||
-	    (a->len == b->len && memcmp(a->data, b->data, a->len) == 0))
+	    is_same(a->data, a->len, b->data, b->len))
 		return false;
 	while (i < a->len && i < b->len && a->data[i] == b->data[i])
 		i++;
@@ -141,16 +146,14 @@ static bool compare_text(struct world *w, unsigned space, struct difference *d)
 	enum facet facet = FACET_LAYOUT;
 	FILE *to;
 
-	if (a->text_len == b->text_len &&
-	    memcmp(a->text, b->text, a->text_len) == 0)
+	if (is_same(a->text, a->text_len, b->text, b->text_len))
 		return false;
 	if (w->detail & SIDE_SMAPS) {
 		struct view x = { 0 }, y = { 0 };
 
 		text_copy_headers(&x, a);
 		text_copy_headers(&y, b);
-		if (x.text_len == y.text_len &&
-		    memcmp(x.text, y.text, x.text_len) == 0)
+		if (is_same(x.text, x.text_len, y.text, y.text_len))
 			facet = FACET_FIELDS;
 		view_free(&x);
 		view_free(&y);
@@ -249,8 +252,8 @@ static bool compare_file(struct world *w, unsigned file, struct difference *d)
 	w->side[0]->ops->read_file(w->side[0], file, a);
 	w->side[1]->ops->read_file(w->side[1], file, b);
 	if (!is_ignored(w, FACET_FILE) &&
-	    (a->size != b->size || a->len != b->len ||
-	     memcmp(a->data, b->data, a->len))) {
+	    (a->size != b->size ||
+	     !is_same(a->data, a->len, b->data, b->len))) {
 		to = tell(d, FACET_FILE);
 		fprintf(to, "  file %u: %llu bytes, engine %llu\n", file,
 			(unsigned long long)a->size,

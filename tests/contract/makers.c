@@ -14,10 +14,12 @@
 #include "procfile/procfile.h"
 #include "shmem/shmem.h"
 #include "support/check.h"
+#include "sysv/sysv.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -253,6 +255,61 @@ static void make_shmem(struct made_mappable *out)
 	out->free = shmem_free;
 }
 
+/* A segment, attached but not mapped; the first one has the inode 0. */
+struct segment {
+	struct msn_sysv_host host;
+	struct msn_memfile *mf;
+	struct msn_sysv *ns;
+};
+
+static int64_t no_time(struct msn_sysv_host *host)
+{
+	(void)host;
+	return 0;
+}
+
+static int32_t no_pid(struct msn_sysv_host *host)
+{
+	(void)host;
+	return 0;
+}
+
+static const struct msn_sysv_host_ops host_ops = { no_time, no_pid };
+
+static void sysv_free(struct made_mappable *m)
+{
+	struct segment *s = m->owner;
+
+	msn_identity_dec_ref(m->id);
+	msn_sysv_free(s->ns);
+	msn_memfile_free(s->mf);
+	free(s);
+}
+
+static void make_sysv(struct made_mappable *out)
+{
+	const struct msn_sysv_cred cred = { 0 };
+	struct segment *s = msn_alloc(sizeof(*s));
+	struct msn_sysv_attach at;
+
+	CHECK(s);
+	s->host.ops = &host_ops;
+	CHECK(msn_memfile_new(&s->mf, &(struct msn_memfile_opts){ 0 }) == 0);
+	CHECK(msn_sysv_new(&s->ns,
+			   &(struct msn_sysv_opts){ .memfile = s->mf,
+						    .host = &s->host }) == 0);
+	for (int i = 0; i < 2; i++)
+		CHECK(msn_sysv_shmget(s->ns, &cred, IPC_PRIVATE, LEN, 0600) ==
+		      i);
+	CHECK(msn_sysv_shmat(s->ns, &cred, 1, 0, 0, &at) == 0);
+	out->obj = at.opts.mappable;
+	out->id = at.opts.mapping_identity;
+	msn_identity_inc_ref(out->id);
+	CHECK(msn_sysv_attached(&at, 0) == 0);
+	out->owner = s;
+	out->free = sysv_free;
+}
+
 static void host_mappable_free(struct made_mappable *m)
 {
 	unlink_host(m->owner);
@@ -312,6 +369,7 @@ static void make_process_object(struct made_mappable *out)
 
 const struct mappable_maker mappable_makers[] = {
 	{ "shared memory", make_shmem, MSN_SAVED_AS_CONTENT, true },
+	{ "System V segment", make_sysv, MSN_SAVED_AS_CONTENT, true },
 	{ "host file", make_host_mappable, MSN_SAVED_AS_PATH, true },
 	{ "buffered host file", make_buffered_mappable, MSN_SAVED_AS_PATH,
 	  true },

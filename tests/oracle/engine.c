@@ -152,10 +152,14 @@ static void engine_look(struct side *side, unsigned space, unsigned detail,
 	out->text_len = 0;
 	out->count = 0;
 	read_listing(f.e, space, detail & SIDE_SMAPS, out);
-	if (!(detail & SIDE_PAGEMAP))
-		return;
-	text_for_each(out, find_in_mapping, &f);
-	read_bytes(f.e, space, out);
+	if (detail & SIDE_PAGEMAP)
+		text_for_each(out, find_in_mapping, &f);
+	else
+		for (size_t i = 0; i < model->count; i++)
+			view_add_page(out, model->pages[i].addr,
+				      model->pages[i].bits);
+	if (detail & SIDE_BYTES)
+		read_bytes(f.e, space, out);
 }
 
 static const struct side_ops engine_ops = {
@@ -223,10 +227,10 @@ struct engine *engine_new(const struct kernel_layout *layout)
 
 	if (!e)
 		die("no memory");
-	e->side =
-		(struct side){ .ops = &engine_ops,
-			       .detail = SIDE_MAPS | SIDE_SMAPS | SIDE_PAGEMAP,
-			       .spaces = 1 };
+	e->side = (struct side){ .ops = &engine_ops,
+				 .detail = SIDE_MAPS | SIDE_SMAPS |
+					   SIDE_PAGEMAP | SIDE_BYTES,
+				 .spaces = 1 };
 	e->layout = *layout;
 	if (msn_memfile_new(&e->memfile, &(struct msn_memfile_opts){ 0 }))
 		die("no memory file");

@@ -372,7 +372,7 @@ struct kernel *kernel_new(void)
 	if (!k)
 		die("no memory");
 	k->side.ops = &kernel_ops;
-	k->side.detail = SIDE_MAPS | SIDE_SMAPS | SIDE_PAGEMAP;
+	k->side.detail = SIDE_MAPS | SIDE_SMAPS | SIDE_PAGEMAP | SIDE_BYTES;
 	files_open(&k->files);
 	k->shared = make_memory("oracle-shared", bytes);
 	k->scratch = make_memory("oracle-scratch", SCRATCH_BYTES);

@@ -139,11 +139,12 @@ void kernel_look(struct side *side, unsigned space, unsigned detail,
 	out->count = 0;
 	if (detail & (SIDE_MAPS | SIDE_SMAPS))
 		read_smaps(k, space, detail & SIDE_SMAPS, out);
-	if (!(detail & SIDE_PAGEMAP))
+	if (!(detail & (SIDE_PAGEMAP | SIDE_BYTES)))
 		return;
 	find_pages(k, space, 0, STEPPER_TEXT, out);
 	find_pages(k, space, STEPPER_FOREIGN_END, k->layout.max_addr, out);
-	read_bytes(k, space, out);
+	if (detail & SIDE_BYTES)
+		read_bytes(k, space, out);
 }
 
 const char *kernel_cannot_look(void)

@@ -207,8 +207,8 @@ static void print_lines(FILE *to, const char *mark, const struct block *b,
 		size_t n = (size_t)(eol + 1 - at);
 
 		/* The first line always, the others where they differ. */
-		if (at == b->text || !other ||
-		    !memmem(other->text, other->len, at, n))
+		if (at == b->text ||
+		    (other && !memmem(other->text, other->len, at, n)))
 			fprintf(to, "  %s %.*s", mark, (int)n, at);
 		at += n;
 	}

@@ -23,6 +23,11 @@ const char *const facet_names[FACET_COUNT] = {
 	[FACET_FILE] = "file",	   [FACET_BLOCKS] = "blocks",
 };
 
+static bool is_ignored(const struct world *w, enum facet facet)
+{
+	return w->opts.ignored & 1U << facet;
+}
+
 struct world *world_new(const struct world_opts *opts)
 {
 	struct world *w = msn_alloc(sizeof(*w));
@@ -36,8 +41,12 @@ struct world *world_new(const struct world_opts *opts)
 	w->side[1] = opts->self ? &kernel_new()->side
 				: &engine_new(&k->layout)->side;
 	w->detail = w->side[0]->detail & w->side[1]->detail;
-	if (opts->ignored & 1U << FACET_FIELDS)
+	if (is_ignored(w, FACET_FIELDS))
 		w->detail &= ~(unsigned)SIDE_SMAPS;
+	if (is_ignored(w, FACET_PAGES))
+		w->detail &= ~(unsigned)SIDE_PAGEMAP;
+	if (is_ignored(w, FACET_BYTES))
+		w->detail &= ~(unsigned)SIDE_BYTES;
 	for (int i = 0; i < 2; i++) {
 		w->out[i] = msn_alloc(sizeof(*w->out[i]));
 		if (!w->out[i])
@@ -57,11 +66,6 @@ void world_free(struct world *w)
 }
 
 /* ---- Comparing ----------------------------------------------------------- */
-
-static bool is_ignored(const struct world *w, enum facet facet)
-{
-	return w->opts.ignored & 1U << facet;
-}
 
 static bool is_same(const void *a, size_t a_len, const void *b, size_t b_len)
 {
@@ -235,11 +239,9 @@ static bool compare_space(struct world *w, unsigned space, struct difference *d)
 				      &w->view[i]);
 	if (compare_text(w, space, d))
 		return true;
-	if (!(w->detail & SIDE_PAGEMAP))
-		return false;
-	if (!is_ignored(w, FACET_PAGES) && compare_pages(w, space, d))
+	if (w->detail & SIDE_PAGEMAP && compare_pages(w, space, d))
 		return true;
-	return !is_ignored(w, FACET_BYTES) && compare_bytes(w, space, d);
+	return w->detail & SIDE_BYTES && compare_bytes(w, space, d);
 }
 
 static bool compare_file(struct world *w, unsigned file, struct difference *d)

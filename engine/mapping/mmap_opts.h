@@ -63,6 +63,7 @@ struct msn_mmap_opts {
 	bool grows_down;    /* a stack: keeps a guard gap; not with @mappable */
 	bool stack;	    /* MAP_STACK: no large-page treatment */
 	bool no_reserve;    /* MAP_NORESERVE: not counted against the commit */
+	bool sync;	    /* MAP_SYNC: shown, and without effect on memory */
 	bool droppable;	    /* MAP_DROPPABLE: may be lost; not kept by a fork */
 	/*
 	 * Shared, of a file that was not opened for writing: Linux does not

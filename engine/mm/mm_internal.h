@@ -327,6 +327,13 @@ void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
 /* ---- smaps.c ------------------------------------------------------------- */
 
 /*
+ * In how many placements the first page of @r, a part of @p, is; *@run as
+ * msn_file_sharers() says.
+ */
+uint64_t msn_mm_sharers(struct msn_mm *mm, const struct msn_pma *p,
+			struct msn_file_range r, struct msn_file_range *run);
+
+/*
  * Sums up the placements in @ar, a part of the mapping @v.  The active lock is
  * held.
  */

@@ -56,13 +56,25 @@ static void put(struct listing *l, const char *fmt, ...)
 	va_end(args);
 }
 
+uint64_t msn_mm_sharers(struct msn_mm *mm, const struct msn_pma *p,
+			struct msn_file_range r, struct msn_file_range *run)
+{
+	uint64_t n = msn_file_sharers(p->file, r, run);
+
+	/* An object has a reference on its own pages of the memory file. */
+	if (!p->private && p->file == msn_memfile_file(mm->memfile) && n > 1)
+		n--;
+	return n;
+}
+
 /* Adds the pages of one placement. */
-static void add_pages(struct msn_smaps *m, const struct msn_pma *p,
-		      struct msn_file_range pages, bool dirty)
+static void add_pages(struct msn_mm *mm, struct msn_smaps *m,
+		      const struct msn_pma *p, struct msn_file_range pages,
+		      bool dirty)
 {
 	while (pages.start < pages.end) {
 		struct msn_file_range run = pages;
-		uint64_t n = msn_file_sharers(p->file, pages, &run);
+		uint64_t n = msn_mm_sharers(mm, p, pages, &run);
 		uint64_t bytes = msn_file_range_length(run);
 
 		m->rss += bytes;
@@ -97,7 +109,7 @@ void msn_mm_sum_placed(struct msn_mm *mm, struct msn_addr_range ar,
 
 		if (msn_is_zero_file(p->file))
 			continue;
-		add_pages(out, p,
+		add_pages(mm, out, p,
 			  msn_pma_file_range(p, r,
 					     msn_addr_range_intersect(r, ar)),
 			  p->private ? !p->lazy_free : writes);

@@ -36,17 +36,20 @@ static unsigned huge_shift(int flags)
 	return (unsigned)flags >> 26 & 0x3f;
 }
 
-/*
- * Large pages of hugetlbfs are not offered: what is said is what Linux says
- * when its pool is empty, or for a size that x86-64 does not have.
- */
-static int refuse_hugetlb(const struct msn_mmap_call *c)
-{
-	unsigned shift = huge_shift(c->flags);
+#define HUGE_BYTES (UINT64_C(2) << 20)
 
-	if (!(c->flags & MAP_ANONYMOUS))
+/* What a mapping of such pages must be like: their own file's rules. */
+static int check_hugetlb(const struct msn_mmap_call *c,
+			 const struct msn_mmap_opts *o)
+{
+	unsigned type = (unsigned)c->flags & MAP_TYPE;
+
+	if (o->fixed && c->addr % HUGE_BYTES)
 		return -EINVAL;
-	return shift == 0 || shift == 21 || shift == 30 ? -ENOMEM : -EINVAL;
+	if (type != MAP_SHARED && type != MAP_PRIVATE &&
+	    type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	return o->grows_down ? -EINVAL : 0;
 }
 
 static void common_opts(const struct msn_mmap_call *c, struct msn_mmap_opts *o)
@@ -172,6 +175,30 @@ static int make_shared(struct msn_mm *mm, const struct msn_mmap_call *c,
 	return msn_pass(c->shared(c->ctx, size, &o->mappable, id));
 }
 
+/*
+ * Large pages of hugetlbfs are not offered: what is said is what Linux says
+ * when its pool is empty, or of a size that x86-64 does not have.
+ */
+static int refuse_hugetlb(struct msn_mm *mm, const struct msn_mmap_call *c)
+{
+	struct msn_map_refusal refusal = { .late = -ENOMEM };
+	unsigned shift = huge_shift(c->flags);
+	struct msn_mmap_opts o;
+	uint64_t addr;
+
+	if (!(c->flags & MAP_ANONYMOUS) ||
+	    (shift != 0 && shift != 21 && shift != 30))
+		return msn_fail(-EINVAL);
+	common_opts(c, &o);
+	refusal.early = check_hugetlb(c, &o);
+	o.grows_down = false;
+	o.length += HUGE_BYTES - 1;
+	if (o.length < c->length)
+		return msn_fail(-EINVAL); /* rounded up it is nothing */
+	o.length &= ~(HUGE_BYTES - 1);
+	return msn_pass(msn_mm_map_unless(mm, &o, refusal, &addr));
+}
+
 static int map_call(struct msn_mm *mm, const struct msn_mmap_call *c,
 		    struct msn_identity **id, uint64_t *addr)
 {
@@ -210,7 +237,7 @@ int msn_mm_sys_mmap(struct msn_mm *mm, const struct msn_mmap_call *c,
 		return msn_fail(-EINVAL);
 	if (!(c->flags & MAP_ANONYMOUS) && !c->file)
 		return msn_fail(-EBADF);
-	if ((c->flags & MAP_HUGETLB) && c->length)
-		return msn_fail(refuse_hugetlb(c));
+	if (c->flags & MAP_HUGETLB)
+		return msn_pass(refuse_hugetlb(mm, c));
 	return msn_pass(map_call(mm, c, &made, addr));
 }

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* ---- An open file: an identity over that of the inode -------------------- */
@@ -161,12 +160,12 @@ static void open_file(struct engine_files *f, unsigned file)
 	const struct engine_inode *inode = &f->inode[inode_of(file)];
 	int fd = f->files.fd[file], flags = fcntl(fd, F_GETFL) & O_ACCMODE;
 	struct msn_open_file *o = &f->open[file];
-	struct statvfs st;
+	struct msn_hostfile_info info;
 
 	o->readable = flags != O_WRONLY;
 	o->writable = flags != O_RDONLY;
-	if (fstatvfs(fd, &st) == 0)
-		o->no_exec = st.f_flag & ST_NOEXEC;
+	if (msn_hostfile_examine(fd, &info) == 0)
+		o->no_exec = info.no_exec;
 	if (file == FILE_PIPE)
 		return;
 	o->identity = open_identity_new(inode_identity(inode));

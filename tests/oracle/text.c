@@ -11,13 +11,20 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Every field of smaps that is not compared. */
+/* Every field of smaps that is not compared: of all mappings, or of files'. */
 static const struct {
 	const char *field, *reason;
+	bool of_files;
 } left_out[] = {
-	{ "Referenced:", "looking at a page marks it as referenced" },
-	{ "LazyFree:",
-	  "the kernel counts a page when a batch of a CPU is full" },
+	{ "Referenced:", "looking at a page marks it as referenced", false },
+	{ "LazyFree:", "the kernel counts a page when a batch of a CPU is full",
+	  false },
+	{ "Pss_Dirty:", "of a file: a page has one mark for all who map it",
+	  true },
+	{ "Shared_Clean:", "the same", true },
+	{ "Shared_Dirty:", "the same", true },
+	{ "Private_Clean:", "the same", true },
+	{ "Private_Dirty:", "the same", true },
 };
 
 /* What else is changed.  The code that does it is normalise_header(). */
@@ -89,28 +96,35 @@ static const char *skip_blanks(const char *at, const char *end)
 	return at;
 }
 
-/* "RANGE PERMS OFFSET DEVICE INODE NAME" without device and inode. */
-static void normalise_header(struct view *v, const char *line, const char *end)
+/*
+ * "RANGE PERMS OFFSET DEVICE INODE NAME" without device and inode.  Returns
+ * whether it is of a file.
+ */
+static bool normalise_header(struct view *v, const char *line, const char *end)
 {
 	const char *at = line;
+	bool of_file;
 
 	for (int i = 0; i < 3; i++)
 		at = word_end(skip_blanks(at, end), end);
 	add(v, line, (size_t)(at - line));
 	at = skip_blanks(word_end(skip_blanks(at, end), end), end);
-	add(v, *at == '0' ? " -" : " inode", *at == '0' ? 2 : 6);
+	of_file = *at != '0';
+	add(v, of_file ? " inode" : " -", of_file ? 6 : 2);
 	at = skip_blanks(word_end(at, end), end);
 	add(v, " ", 1);
 	add(v, at, (size_t)(end - at));
 	add(v, "\n", 1);
+	return of_file;
 }
 
-static bool is_left_out(const char *line, size_t len)
+static bool is_left_out(const char *line, size_t len, bool of_file)
 {
 	for (size_t i = 0; i < MSN_ARRAY_LEN(left_out); i++) {
 		size_t n = strlen(left_out[i].field);
 
-		if (len >= n && memcmp(line, left_out[i].field, n) == 0)
+		if ((of_file || !left_out[i].of_files) && len >= n &&
+		    memcmp(line, left_out[i].field, n) == 0)
 			return true;
 	}
 	return false;
@@ -119,7 +133,7 @@ static bool is_left_out(const char *line, size_t len)
 void text_normalise(struct view *v, const char *text, size_t len, bool fields)
 {
 	const char *end = text + len;
-	bool keep = false;
+	bool keep = false, of_file = false;
 
 	while (text < end) {
 		const char *eol = memchr(text, '\n', (size_t)(end - text));
@@ -132,9 +146,9 @@ void text_normalise(struct view *v, const char *text, size_t len, bool fields)
 			keep = !(from >> 63) && !(from >= STEPPER_TEXT &&
 						  to <= STEPPER_FOREIGN_END);
 			if (keep)
-				normalise_header(v, text, eol);
+				of_file = normalise_header(v, text, eol);
 		} else if (keep && fields &&
-			   !is_left_out(text, (size_t)(eol - text))) {
+			   !is_left_out(text, (size_t)(eol - text), of_file)) {
 			add(v, text, (size_t)(eol - text));
 			add(v, "\n", 1);
 		}

@@ -25,6 +25,7 @@ const struct op *const ops[] = {
 	&op_limit,
 	&op_fork,
 	&op_exit,
+	&op_restore,
 	&op_mbind,
 	&op_get_mempolicy,
 	&op_load,

@@ -22,10 +22,11 @@ struct file_state {
 
 /* How much of a space a side can tell. */
 enum side_detail {
-	SIDE_MAPS = 1 << 0,    /* the layout */
-	SIDE_SMAPS = 1 << 1,   /* and the fields of smaps */
-	SIDE_PAGEMAP = 1 << 2, /* which pages are present */
-	SIDE_BYTES = 1 << 3,   /* the bytes of pages */
+	SIDE_MAPS = 1 << 0,	  /* the layout */
+	SIDE_SMAPS = 1 << 1,	  /* and the fields of smaps */
+	SIDE_PAGEMAP = 1 << 2,	  /* which pages are present */
+	SIDE_BYTES = 1 << 3,	  /* the bytes of pages */
+	SIDE_FLAGS_ONLY = 1 << 4, /* with SIDE_SMAPS: of the fields VmFlags */
 };
 
 struct page {

@@ -43,6 +43,8 @@ struct world *world_new(const struct world_opts *opts)
 	w->detail = w->side[0]->detail & w->side[1]->detail;
 	if (is_ignored(w, FACET_FIELDS))
 		w->detail &= ~(unsigned)SIDE_SMAPS;
+	if (opts->restores && w->detail & SIDE_SMAPS)
+		w->detail |= SIDE_FLAGS_ONLY;
 	if (is_ignored(w, FACET_PAGES))
 		w->detail &= ~(unsigned)SIDE_PAGEMAP;
 	if (is_ignored(w, FACET_BYTES))

@@ -350,10 +350,12 @@ static int64_t mem_result(ssize_t n)
 static void kernel_peek(struct kernel *k, const struct step *s,
 			struct outcome *o)
 {
-	ssize_t n = pread(k->at[s->space].mem, o->data, copy_len(s),
-			  (off_t)s->args[0]);
+	ssize_t n;
 
+	kernel_take_limits(k, s->space);
+	n = pread(k->at[s->space].mem, o->data, copy_len(s), (off_t)s->args[0]);
 	o->result = mem_result(n);
+	kernel_leave_limits();
 	o->len = n > 0 ? (size_t)n : 0;
 }
 
@@ -361,8 +363,10 @@ static void kernel_poke(struct kernel *k, const struct step *s,
 			struct outcome *o)
 {
 	pattern(o->data, copy_len(s), s->args[2]);
+	kernel_take_limits(k, s->space);
 	o->result = mem_result(pwrite(k->at[s->space].mem, o->data, copy_len(s),
 				      (off_t)s->args[0]));
+	kernel_leave_limits();
 }
 
 static void run_peek(struct engine *e, const struct step *s, struct outcome *o)

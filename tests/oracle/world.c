@@ -19,8 +19,9 @@
 const char *const facet_names[FACET_COUNT] = {
 	[FACET_RESULT] = "result", [FACET_DATA] = "data",
 	[FACET_LAYOUT] = "layout", [FACET_FIELDS] = "fields",
-	[FACET_PAGES] = "pages",   [FACET_BYTES] = "bytes",
-	[FACET_FILE] = "file",	   [FACET_BLOCKS] = "blocks",
+	[FACET_PAGES] = "pages",   [FACET_EXCLUSIVE] = "exclusive",
+	[FACET_BYTES] = "bytes",   [FACET_FILE] = "file",
+	[FACET_BLOCKS] = "blocks",
 };
 
 static bool is_ignored(const struct world *w, enum facet facet)
@@ -192,16 +193,24 @@ static void print_page(FILE *to, const char *name, const struct view *v,
 static bool compare_pages(struct world *w, unsigned space, struct difference *d)
 {
 	struct view *a = &w->view[0], *b = &w->view[1];
+	uint64_t mask = PAGE_BITS;
 	size_t i = 0;
 	FILE *to;
 
+	if (is_ignored(w, FACET_EXCLUSIVE))
+		mask &= ~PAGE_EXCLUSIVE;
 	while (i < a->count && i < b->count &&
 	       a->pages[i].addr == b->pages[i].addr &&
-	       a->pages[i].bits == b->pages[i].bits)
+	       ((a->pages[i].bits ^ b->pages[i].bits) & mask) == 0)
 		i++;
 	if (i == a->count && i == b->count)
 		return false;
-	to = tell(d, FACET_PAGES);
+	to = tell(d, i < a->count && i < b->count &&
+				     a->pages[i].addr == b->pages[i].addr &&
+				     (a->pages[i].bits ^ b->pages[i].bits) ==
+					     PAGE_EXCLUSIVE
+			     ? FACET_EXCLUSIVE
+			     : FACET_PAGES);
 	fprintf(to, "  space %u: %zu pages, engine %zu\n", space, a->count,
 		b->count);
 	print_page(to, "kernel", a, i);

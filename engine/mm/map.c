@@ -32,9 +32,6 @@ static int check_opts(const struct msn_mmap_opts *o, uint64_t *length)
 		return msn_fail(-EINVAL);
 	if (o->grows_down && o->mappable)
 		return msn_fail(-EINVAL);
-	/* Shared memory that nobody shares would have no pages to point at. */
-	if (!o->private && !o->mappable)
-		return msn_fail(-EINVAL);
 	return 0;
 }
 
@@ -280,11 +277,15 @@ static int map_locked(struct msn_mm *mm, struct mapping *m, uint64_t length)
 
 static int map(struct msn_mm *mm, struct mapping *m, uint64_t *addr)
 {
+	bool refused = m->refusal.early || m->refusal.late;
 	uint64_t length = 0;
 	int rc = check_opts(m->opts, &length);
 
 	if (rc)
 		return msn_pass(rc);
+	/* Shared memory that nobody shares would have no pages to point at. */
+	if (!m->opts->private && !m->opts->mappable && !refused)
+		return msn_fail(-EINVAL);
 	rc = make_vma(m->opts, &m->vma);
 	if (rc)
 		return msn_pass(rc);

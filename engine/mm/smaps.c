@@ -76,9 +76,12 @@ static void add_pages(struct msn_mm *mm, struct msn_smaps *m,
 		struct msn_file_range run = pages;
 		uint64_t n = msn_mm_sharers(mm, p, pages, &run);
 		uint64_t bytes = msn_file_range_length(run);
+		/* Page by page, as the rounding of Linux goes. */
+		uint64_t share = (MSN_PAGE_SIZE << SHARE_SHIFT) / (n ? n : 1) *
+				 (bytes >> MSN_PAGE_SHIFT);
 
 		m->rss += bytes;
-		m->pss += (bytes << SHARE_SHIFT) / (n ? n : 1);
+		m->pss += share;
 		if (p->private)
 			m->anonymous += bytes;
 		if (p->lazy_free)
@@ -89,7 +92,7 @@ static void add_pages(struct msn_mm *mm, struct msn_smaps *m,
 			*(dirty ? &m->private_dirty : &m->private_clean) +=
 				bytes;
 		if (dirty)
-			m->pss_dirty += (bytes << SHARE_SHIFT) / (n ? n : 1);
+			m->pss_dirty += share;
 		pages.start = run.end;
 	}
 }

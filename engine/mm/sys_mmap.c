@@ -44,8 +44,6 @@ static int check_hugetlb(const struct msn_mmap_call *c,
 {
 	unsigned type = (unsigned)c->flags & MAP_TYPE;
 
-	if (o->fixed && c->addr % HUGE_BYTES)
-		return -EINVAL;
 	if (type != MAP_SHARED && type != MAP_PRIVATE &&
 	    type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
@@ -123,15 +121,16 @@ static int check_file(const struct msn_open_file *f, struct msn_mmap_opts *o)
 static int map_file(const struct msn_mmap_call *c, struct msn_mmap_opts *o)
 {
 	unsigned type = (unsigned)c->flags & MAP_TYPE;
-	uint64_t length;
+	uint64_t length, most;
 	int rc = 0;
 
 	o->mapping_identity = c->file->identity;
 	o->mappable = c->file->mappable;
 	o->offset = c->offset;
-	/* loff_t is signed. */
-	if (!msn_page_up(c->length, &length) || length > INT64_MAX ||
-	    c->offset > INT64_MAX - length)
+	/* loff_t is signed; a pipe has no size to exceed. */
+	most = c->file->mappable ? INT64_MAX : UINT64_MAX;
+	if (!msn_page_up(c->length, &length) || length > most ||
+	    c->offset >> MSN_PAGE_SHIFT > (most - length) >> MSN_PAGE_SHIFT)
 		return -EOVERFLOW;
 	if (type == MAP_SHARED || type == MAP_SHARED_VALIDATE)
 		rc = share_file(c, o);
@@ -165,13 +164,16 @@ static int make_shared(struct msn_mm *mm, const struct msn_mmap_call *c,
 {
 	uint64_t size;
 
-	if (!msn_page_up(c->length, &size) || size == 0)
-		return 0; /* refused as it is */
-	msn_mm_check_commit(mm, size, o->no_reserve, &refusal->late);
-	if (refusal->late || !c->shared)
+	if (!msn_page_up(c->length, &size) || size == 0 ||
+	    size > mm->layout.max_addr) {
+		refusal->late = -ENOMEM; /* or sooner, for what it is */
 		return 0;
+	}
+	msn_mm_check_commit(mm, size, o->no_reserve, &refusal->late);
 	o->private = false;
 	o->offset = 0;
+	if (refusal->late || !c->shared)
+		return 0;
 	return msn_pass(c->shared(c->ctx, size, &o->mappable, id));
 }
 
@@ -181,7 +183,9 @@ static int make_shared(struct msn_mm *mm, const struct msn_mmap_call *c,
  */
 static int refuse_hugetlb(struct msn_mm *mm, const struct msn_mmap_call *c)
 {
-	struct msn_map_refusal refusal = { .late = -ENOMEM };
+	struct msn_map_refusal refusal = { .late = c->offset % HUGE_BYTES
+							   ? -EINVAL
+							   : -ENOMEM };
 	unsigned shift = huge_shift(c->flags);
 	struct msn_mmap_opts o;
 	uint64_t addr;
@@ -192,10 +196,15 @@ static int refuse_hugetlb(struct msn_mm *mm, const struct msn_mmap_call *c)
 	common_opts(c, &o);
 	refusal.early = check_hugetlb(c, &o);
 	o.grows_down = false;
+	o.no_reserve = true; /* counted by its own pool */
+	o.private = ((unsigned)c->flags & MAP_TYPE) == MAP_PRIVATE;
 	o.length += HUGE_BYTES - 1;
 	if (o.length < c->length)
 		return msn_fail(-EINVAL); /* rounded up it is nothing */
 	o.length &= ~(HUGE_BYTES - 1);
+	if (o.fixed && o.length && c->addr % HUGE_BYTES)
+		return msn_fail(o.length > mm->layout.max_addr ? -ENOMEM
+							       : -EINVAL);
 	return msn_pass(msn_mm_map_unless(mm, &o, refusal, &addr));
 }
 
@@ -220,7 +229,6 @@ static int map_call(struct msn_mm *mm, const struct msn_mmap_call *c,
 		o.mapping_identity = *id;
 	if (refusal.early || refusal.late) {
 		/* Nothing of it will be looked at any more. */
-		o.private = true;
 		o.grows_down = false;
 		o.max_perms = MSN_ACCESS_ANY;
 		o.mappable = NULL;

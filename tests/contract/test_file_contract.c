@@ -201,6 +201,42 @@ static void data_is_found_where_it_is(void)
 	}
 }
 
+static void sharers_are_told_for_runs_that_are_alike(void)
+{
+	FOR_EACH_MAKER (mk) {
+		struct made_file m = made(mk);
+		struct msn_file_range part = { m.pages.start + 4 * PAGE,
+					       m.pages.start + 8 * PAGE };
+		struct msn_file_range run;
+
+		msn_file_inc_ref(m.file, part, 0);
+		EXPECT(msn_file_sharers(m.file, m.pages, &run) == 1);
+		EXPECT(run.start == m.pages.start);
+		if (mk->counts) {
+			EXPECT(run.end == part.start);
+			EXPECT(msn_file_sharers(m.file, part, &run) == 2);
+			EXPECT(run.end == part.end);
+		}
+		msn_file_dec_ref(m.file, part);
+		m.free(&m);
+	}
+}
+
+static void pages_that_hold_something_are_resident(void)
+{
+	FOR_EACH_MAKER (mk) {
+		struct made_file m = made(mk);
+		uint8_t vec[MADE_PAGES];
+
+		memset(vec, 0xff, sizeof(vec));
+		CHECK(msn_file_resident(m.file, m.pages, vec) == 0);
+		for (size_t i = 0; i < MADE_PAGES; i++)
+			EXPECT(vec[i] <= 1);
+		EXPECT(!mk->counts || vec[3] == 1); /* just written */
+		m.free(&m);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -213,6 +249,8 @@ int main(int argc, char **argv)
 		CHECK_TEST(references_are_added_and_dropped_by_page),
 		CHECK_TEST(the_descriptor_shows_the_same_bytes),
 		CHECK_TEST(data_is_found_where_it_is),
+		CHECK_TEST(sharers_are_told_for_runs_that_are_alike),
+		CHECK_TEST(pages_that_hold_something_are_resident),
 		{}
 	};
 

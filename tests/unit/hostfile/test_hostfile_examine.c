@@ -195,6 +195,7 @@ static void an_append_only_inode_is_read_and_never_shared(void)
 		EXPECT(msn_hostfile_info(hf).append_only);
 		EXPECT(!msn_hostfile_writable(hf));
 		EXPECT(byte_at(file_of(hf), PAGE) == 'B');
+		EXPECT(msn_hostfile_stats(hf).windows == !buffered);
 		EXPECT(msn_file_write(file_of(hf), 0, "x", 1, &done) ==
 		       -EACCES);
 		host_free(hf);

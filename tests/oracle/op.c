@@ -33,6 +33,7 @@ const struct op *const ops[] = {
 	&op_cas,
 	&op_copy_in,
 	&op_copy_out,
+	&op_zero_out,
 	&op_vm_read,
 	&op_vm_write,
 	&op_peek,

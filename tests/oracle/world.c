@@ -318,8 +318,7 @@ enum world_result world_step(struct world *w, const struct step *s,
 			return WORLD_DIFFERENT;
 	}
 	for (unsigned i = 0; i < FILE_COUNT; i++)
-		if (i != FILE_NONE && i != FILE_PIPE && !file_is_alias(i) &&
-		    compare_file(w, i, d))
+		if (file_has_bytes(i) && compare_file(w, i, d))
 			return WORLD_DIFFERENT;
 	return WORLD_SAME;
 }

@@ -61,16 +61,16 @@ static void engine_free(struct side *side)
 
 /* ---- Looking ------------------------------------------------------------- */
 
-static void read_listing(struct engine *e, unsigned space, bool fields,
+static void read_listing(struct engine *e, unsigned space, unsigned detail,
 			 struct view *out)
 {
 	char *text = NULL;
-	int rc = fields ? msn_mm_smaps(e->mm[space], &text)
-			: msn_mm_maps(e->mm[space], &text);
+	int rc = detail & SIDE_SMAPS ? msn_mm_smaps(e->mm[space], &text)
+				     : msn_mm_maps(e->mm[space], &text);
 
 	if (rc)
 		die("no listing of space %u: %s", space, strerror(-rc));
-	text_normalise(out, text, strlen(text), fields);
+	text_normalise(out, text, strlen(text), detail);
 	free(text);
 }
 
@@ -151,11 +151,15 @@ static void engine_look(struct side *side, unsigned space, unsigned detail,
 
 	out->text_len = 0;
 	out->count = 0;
-	read_listing(f.e, space, detail & SIDE_SMAPS, out);
-	if (!(detail & SIDE_PAGEMAP))
-		return;
-	text_for_each(out, find_in_mapping, &f);
-	read_bytes(f.e, space, out);
+	read_listing(f.e, space, detail, out);
+	if (detail & SIDE_PAGEMAP)
+		text_for_each(out, find_in_mapping, &f);
+	else
+		for (size_t i = 0; i < model->count; i++)
+			view_add_page(out, model->pages[i].addr,
+				      model->pages[i].bits);
+	if (detail & SIDE_BYTES)
+		read_bytes(f.e, space, out);
 }
 
 static const struct side_ops engine_ops = {
@@ -180,6 +184,18 @@ struct msn_mm_limits engine_limits(const struct engine *e)
 	l.can_lock = false;
 	l.can_map_low = false;
 	return l;
+}
+
+struct msn_mm_opts engine_space_opts(const struct engine *e,
+				     const struct msn_mm_limits *limits)
+{
+	return (struct msn_mm_opts){
+		.memfile = e->memfile,
+		.limits = limits,
+		.layout = { .min_addr = e->layout.min_addr,
+			    .max_addr = e->layout.max_addr,
+			    .top_down_base = e->layout.mmap_base },
+	};
 }
 
 static int make_shared(void *ctx, uint64_t size, struct msn_mappable **obj,
@@ -223,22 +239,16 @@ struct engine *engine_new(const struct kernel_layout *layout)
 
 	if (!e)
 		die("no memory");
-	e->side =
-		(struct side){ .ops = &engine_ops,
-			       .detail = SIDE_MAPS | SIDE_SMAPS | SIDE_PAGEMAP,
-			       .spaces = 1 };
+	e->side = (struct side){ .ops = &engine_ops,
+				 .detail = SIDE_MAPS | SIDE_SMAPS |
+					   SIDE_PAGEMAP | SIDE_BYTES,
+				 .spaces = 1 };
 	e->layout = *layout;
 	if (msn_memfile_new(&e->memfile, &(struct msn_memfile_opts){ 0 }))
 		die("no memory file");
 	engine_files_open(&e->files, e->memfile);
 	limits = engine_limits(e);
-	opts = (struct msn_mm_opts){
-		.memfile = e->memfile,
-		.limits = &limits,
-		.layout = { .min_addr = layout->min_addr,
-			    .max_addr = layout->max_addr,
-			    .top_down_base = layout->mmap_base },
-	};
+	opts = engine_space_opts(e, &limits);
 	if (msn_platform_none_new(&opts.as) || msn_mm_new(&e->mm[0], &opts))
 		die("no space");
 	for (size_t i = 0; i < layout->foreign_count; i++)

@@ -31,6 +31,10 @@ static inline struct msn_mm *engine_mm(struct engine *e, const struct step *s)
 /* The limits of a space before the first step sets one. */
 struct msn_mm_limits engine_limits(const struct engine *e);
 
+/* What its spaces are made with, but for the platform. */
+struct msn_mm_opts engine_space_opts(const struct engine *e,
+				     const struct msn_mm_limits *limits);
+
 /* mmap(2) with the numbers of Linux.  The address, or -errno. */
 int64_t engine_mmap(struct engine *e, unsigned space, const uint64_t args[6]);
 

@@ -19,7 +19,8 @@
 
 struct open_identity {
 	struct msn_identity identity;
-	struct msn_identity *inode; /* a reference */
+	struct msn_identity *inode; /* a reference; NULL: a device */
+	const char *name;	    /* of a device */
 	atomic_uint refs;
 };
 
@@ -45,27 +46,37 @@ static void open_dec_ref(struct msn_identity *id)
 
 static const char *open_mapped_name(struct msn_identity *id)
 {
-	return msn_identity_mapped_name(of_identity(id)->inode);
+	struct open_identity *o = of_identity(id);
+
+	return o->inode ? msn_identity_mapped_name(o->inode) : o->name;
 }
 
 static uint64_t open_device_id(struct msn_identity *id)
 {
-	return msn_identity_device_id(of_identity(id)->inode);
+	struct open_identity *o = of_identity(id);
+
+	return o->inode ? msn_identity_device_id(o->inode) : 5;
 }
 
 static uint64_t open_inode_id(struct msn_identity *id)
 {
-	return msn_identity_inode_id(of_identity(id)->inode);
+	struct open_identity *o = of_identity(id);
+
+	return o->inode ? msn_identity_inode_id(o->inode) : 5;
 }
 
 static int open_msync(struct msn_identity *id, struct msn_obj_range r)
 {
-	return msn_identity_msync(of_identity(id)->inode, r);
+	struct open_identity *o = of_identity(id);
+
+	return o->inode ? msn_identity_msync(o->inode, r) : 0;
 }
 
 static int open_save(struct msn_identity *id, struct msn_identity_saved *out)
 {
-	return msn_identity_save(of_identity(id)->inode, out);
+	struct open_identity *o = of_identity(id);
+
+	return o->inode ? msn_identity_save(o->inode, out) : -EOPNOTSUPP;
 }
 
 static const struct msn_identity_ops open_ops = {
@@ -79,7 +90,8 @@ static const struct msn_identity_ops open_ops = {
 	.save = open_save,
 };
 
-static struct msn_identity *open_identity_new(struct msn_identity *inode)
+static struct msn_identity *open_identity_new(struct msn_identity *inode,
+					      const char *name)
 {
 	struct open_identity *o = msn_alloc(sizeof(*o));
 
@@ -87,6 +99,7 @@ static struct msn_identity *open_identity_new(struct msn_identity *inode)
 		die("no memory");
 	o->identity.ops = &open_ops;
 	o->inode = inode;
+	o->name = name;
 	atomic_init(&o->refs, 1);
 	msn_identity_inc_ref(inode);
 	return &o->identity;
@@ -168,7 +181,11 @@ static void open_file(struct engine_files *f, unsigned file)
 		o->no_exec = info.no_exec;
 	if (file == FILE_PIPE)
 		return;
-	o->identity = open_identity_new(inode_identity(inode));
+	o->zero = file == FILE_ZERO;
+	o->identity = open_identity_new(o->zero ? NULL : inode_identity(inode),
+					f->files.name[file]);
+	if (o->zero)
+		return;
 	o->mappable = inode->shmem ? msn_shmem_mappable(inode->shmem)
 				   : msn_hostfile_mappable(inode->host);
 }

@@ -54,7 +54,7 @@ static uint64_t mmap_extras(struct gen *g)
 
 static void make_mmap(struct gen *g, struct step *s)
 {
-	bool anonymous = gen_percent(g, 60);
+	bool anonymous = g->anonymous || gen_percent(g, 60);
 	uint64_t flags = mmap_type(g) | mmap_extras(g);
 
 	if (anonymous)

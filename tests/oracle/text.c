@@ -130,7 +130,15 @@ static bool is_left_out(const char *line, size_t len, bool of_file)
 	return false;
 }
 
-void text_normalise(struct view *v, const char *text, size_t len, bool fields)
+static bool is_wanted(const char *line, unsigned detail)
+{
+	if (!(detail & SIDE_SMAPS))
+		return false;
+	return !(detail & SIDE_FLAGS_ONLY) || line[0] == 'V';
+}
+
+void text_normalise(struct view *v, const char *text, size_t len,
+		    unsigned detail)
 {
 	const char *end = text + len;
 	bool keep = false, of_file = false;
@@ -147,7 +155,7 @@ void text_normalise(struct view *v, const char *text, size_t len, bool fields)
 						  to <= STEPPER_FOREIGN_END);
 			if (keep)
 				of_file = normalise_header(v, text, eol);
-		} else if (keep && fields &&
+		} else if (keep && is_wanted(text, detail) &&
 			   !is_left_out(text, (size_t)(eol - text), of_file)) {
 			add(v, text, (size_t)(eol - text));
 			add(v, "\n", 1);
@@ -221,8 +229,8 @@ static void print_lines(FILE *to, const char *mark, const struct block *b,
 		size_t n = (size_t)(eol + 1 - at);
 
 		/* The first line always, the others where they differ. */
-		if (at == b->text || !other ||
-		    !memmem(other->text, other->len, at, n))
+		if (at == b->text ||
+		    (other && !memmem(other->text, other->len, at, n)))
 			fprintf(to, "  %s %.*s", mark, (int)n, at);
 		at += n;
 	}

@@ -19,9 +19,15 @@
 const char *const facet_names[FACET_COUNT] = {
 	[FACET_RESULT] = "result", [FACET_DATA] = "data",
 	[FACET_LAYOUT] = "layout", [FACET_FIELDS] = "fields",
-	[FACET_PAGES] = "pages",   [FACET_BYTES] = "bytes",
-	[FACET_FILE] = "file",	   [FACET_BLOCKS] = "blocks",
+	[FACET_PAGES] = "pages",   [FACET_EXCLUSIVE] = "exclusive",
+	[FACET_BYTES] = "bytes",   [FACET_FILE] = "file",
+	[FACET_BLOCKS] = "blocks",
 };
+
+static bool is_ignored(const struct world *w, enum facet facet)
+{
+	return w->opts.ignored & 1U << facet;
+}
 
 struct world *world_new(const struct world_opts *opts)
 {
@@ -36,8 +42,14 @@ struct world *world_new(const struct world_opts *opts)
 	w->side[1] = opts->self ? &kernel_new()->side
 				: &engine_new(&k->layout)->side;
 	w->detail = w->side[0]->detail & w->side[1]->detail;
-	if (opts->ignored & 1U << FACET_FIELDS)
+	if (is_ignored(w, FACET_FIELDS))
 		w->detail &= ~(unsigned)SIDE_SMAPS;
+	if (opts->restores && w->detail & SIDE_SMAPS)
+		w->detail |= SIDE_FLAGS_ONLY;
+	if (is_ignored(w, FACET_PAGES))
+		w->detail &= ~(unsigned)SIDE_PAGEMAP;
+	if (is_ignored(w, FACET_BYTES))
+		w->detail &= ~(unsigned)SIDE_BYTES;
 	for (int i = 0; i < 2; i++) {
 		w->out[i] = msn_alloc(sizeof(*w->out[i]));
 		if (!w->out[i])
@@ -57,11 +69,6 @@ void world_free(struct world *w)
 }
 
 /* ---- Comparing ----------------------------------------------------------- */
-
-static bool is_ignored(const struct world *w, enum facet facet)
-{
-	return w->opts.ignored & 1U << facet;
-}
 
 static bool is_same(const void *a, size_t a_len, const void *b, size_t b_len)
 {
@@ -186,16 +193,24 @@ static void print_page(FILE *to, const char *name, const struct view *v,
 static bool compare_pages(struct world *w, unsigned space, struct difference *d)
 {
 	struct view *a = &w->view[0], *b = &w->view[1];
+	uint64_t mask = PAGE_BITS;
 	size_t i = 0;
 	FILE *to;
 
+	if (is_ignored(w, FACET_EXCLUSIVE))
+		mask &= ~PAGE_EXCLUSIVE;
 	while (i < a->count && i < b->count &&
 	       a->pages[i].addr == b->pages[i].addr &&
-	       a->pages[i].bits == b->pages[i].bits)
+	       ((a->pages[i].bits ^ b->pages[i].bits) & mask) == 0)
 		i++;
 	if (i == a->count && i == b->count)
 		return false;
-	to = tell(d, FACET_PAGES);
+	to = tell(d, i < a->count && i < b->count &&
+				     a->pages[i].addr == b->pages[i].addr &&
+				     (a->pages[i].bits ^ b->pages[i].bits) ==
+					     PAGE_EXCLUSIVE
+			     ? FACET_EXCLUSIVE
+			     : FACET_PAGES);
 	fprintf(to, "  space %u: %zu pages, engine %zu\n", space, a->count,
 		b->count);
 	print_page(to, "kernel", a, i);
@@ -235,11 +250,9 @@ static bool compare_space(struct world *w, unsigned space, struct difference *d)
 				      &w->view[i]);
 	if (compare_text(w, space, d))
 		return true;
-	if (!(w->detail & SIDE_PAGEMAP))
-		return false;
-	if (!is_ignored(w, FACET_PAGES) && compare_pages(w, space, d))
+	if (w->detail & SIDE_PAGEMAP && compare_pages(w, space, d))
 		return true;
-	return !is_ignored(w, FACET_BYTES) && compare_bytes(w, space, d);
+	return w->detail & SIDE_BYTES && compare_bytes(w, space, d);
 }
 
 static bool compare_file(struct world *w, unsigned file, struct difference *d)
@@ -305,8 +318,7 @@ enum world_result world_step(struct world *w, const struct step *s,
 			return WORLD_DIFFERENT;
 	}
 	for (unsigned i = 0; i < FILE_COUNT; i++)
-		if (i != FILE_NONE && i != FILE_PIPE && !file_is_alias(i) &&
-		    compare_file(w, i, d))
+		if (file_has_bytes(i) && compare_file(w, i, d))
 			return WORLD_DIFFERENT;
 	return WORLD_SAME;
 }

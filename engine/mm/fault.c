@@ -111,7 +111,24 @@ static int upgrade(struct msn_mm *mm, struct msn_seg vma, struct msn_seg seg,
 	return msn_pass(msn_mm_place_translated(mm, vma, r, r, access | had));
 }
 
-int msn_mm_get_page(struct msn_mm *mm, struct msn_seg vma,
+/* Unshares what is placed at want.start, or says how far nothing need be. */
+static int pin(struct msn_mm *mm, struct msn_addr_range *want)
+{
+	struct msn_seg seg = msn_pma_set_find(&mm->pmas, want->start);
+	struct msn_addr_range whole, part;
+
+	if (!msn_seg_ok(seg))
+		return 0;
+	whole = msn_pma_set_range(seg);
+	part = msn_addr_range_intersect(*want, whole);
+	if (msn_mm_is_shared_copy(mm, msn_pma_set_value(&mm->pmas, seg), whole,
+				  &part))
+		return msn_pass(msn_mm_unshare(mm, seg, part));
+	want->end = part.end;
+	return 0;
+}
+
+static int get_page(struct msn_mm *mm, struct msn_seg vma,
 		    struct msn_addr_range want, unsigned access,
 		    struct msn_page_place *place)
 {
@@ -143,6 +160,18 @@ int msn_mm_get_page(struct msn_mm *mm, struct msn_seg vma,
 		if (rc)
 			return msn_pass(rc);
 	}
+}
+
+int msn_mm_get_page(struct msn_mm *mm, struct msn_seg vma,
+		    struct msn_addr_range want, unsigned access,
+		    struct msn_page_place *place)
+{
+	int rc = access & MSN_ACCESS_PIN ? pin(mm, &want) : 0;
+
+	if (rc)
+		return msn_pass(rc);
+	return msn_pass(
+		get_page(mm, vma, want, access & ~MSN_ACCESS_PIN, place));
 }
 
 /* Lets the stack above @addr grow down to it, if there is one. */

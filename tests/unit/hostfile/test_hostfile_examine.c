@@ -235,6 +235,7 @@ static void a_seal_that_comes_later_forbids_new_writers(void)
 	int fd = new_file(IN_MEMORY);
 	msn_auto(msn_closep) int other = dup(fd);
 	struct recorder r = { .base = { &recorder_ops } };
+	unsigned max_perms = MSN_ACCESS_ANY;
 	struct msn_hostfile *hf;
 	struct msn_mappable *obj;
 
@@ -246,8 +247,15 @@ static void a_seal_that_comes_later_forbids_new_writers(void)
 	EXPECT(!msn_hostfile_info(hf).write_sealed);
 	CHECK(fcntl(other, F_ADD_SEALS, F_SEAL_FUTURE_WRITE) == 0);
 	EXPECT(msn_hostfile_info(hf).write_sealed);
-	EXPECT(msn_mappable_add_mapping(obj, &r.base, ADDRS(8, 10), 0, true) ==
-	       -EPERM);
+	EXPECT(msn_mappable_check_mmap(obj, true,
+				       MSN_ACCESS_READ | MSN_ACCESS_WRITE,
+				       &max_perms) == -EPERM);
+	EXPECT(msn_mappable_check_mmap(obj, true, MSN_ACCESS_READ,
+				       &max_perms) == 0);
+	EXPECT(max_perms == (MSN_ACCESS_READ | MSN_ACCESS_EXEC));
+	EXPECT(msn_mappable_check_mmap(obj, false,
+				       MSN_ACCESS_READ | MSN_ACCESS_WRITE,
+				       &max_perms) == 0);
 	EXPECT(msn_mappable_add_mapping(obj, &r.base, ADDRS(8, 10), 0, false) ==
 	       0);
 	/* The one that is there may move. */

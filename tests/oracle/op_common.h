@@ -50,6 +50,9 @@ static inline void make_range(struct gen *g, struct step *s)
 /* Rights that only an invalid prot has. */
 #define PROT_UNKNOWN 0x100
 
+/* Removes what a process that ended in the middle of a restore left. */
+void op_restore_clean(pid_t pid);
+
 /* The rows, file by file. */
 extern const struct op op_mmap, op_munmap, op_mprotect, op_mremap;
 extern const struct op op_madvise, op_msync, op_mincore, op_mseal;

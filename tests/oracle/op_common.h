@@ -25,6 +25,17 @@
 					s->args[4], s->args[5]);               \
 	}
 
+/* An engine side that is one call on the space @mm with numbers @a. */
+#define OP_ENGINE(name, call)                                                  \
+	static void run_##name(struct engine *e, const struct step *s,         \
+			       struct outcome *o)                              \
+	{                                                                      \
+		struct msn_mm *mm = engine_mm(e, s);                           \
+		const uint64_t *a = s->args;                                   \
+                                                                               \
+		o->result = (call);                                            \
+	}
+
 /* Makers of numbers for calls that begin with a range. */
 static inline void make_range(struct gen *g, struct step *s)
 {
@@ -38,6 +49,9 @@ static inline void make_range(struct gen *g, struct step *s)
 
 /* Rights that only an invalid prot has. */
 #define PROT_UNKNOWN 0x100
+
+/* Removes what a process that ended in the middle of a restore left. */
+void op_restore_clean(pid_t pid);
 
 /* The rows, file by file. */
 extern const struct op op_mmap, op_munmap, op_mprotect, op_mremap;

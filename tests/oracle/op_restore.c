@@ -14,8 +14,7 @@
 
 #include <ftw.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void make_restore(struct gen *g, struct step *s)
@@ -94,13 +93,27 @@ static int save_and_restore(struct msn_mm *from, struct msn_mm *to,
 	return rc;
 }
 
+static void store_folder(char out[64], pid_t pid)
+{
+	snprintf(out, 64, "/dev/shm/memsnap-oracle-store-%d", (int)pid);
+}
+
+void op_restore_clean(pid_t pid)
+{
+	char folder[64];
+
+	store_folder(folder, pid);
+	nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 static void run_restore(struct engine *e, const struct step *s,
 			struct outcome *o)
 {
-	char folder[] = "/dev/shm/memsnap-oracle-XXXXXX";
+	char folder[64];
 	struct msn_mm *old = engine_mm(e, s), *to = empty_space(e);
 
-	if (!mkdtemp(folder))
+	store_folder(folder, getpid());
+	if (mkdir(folder, 0700))
 		die("cannot make %s: %m", folder);
 	o->result = save_and_restore(old, to, folder);
 	if (o->result) {
@@ -109,8 +122,7 @@ static void run_restore(struct engine *e, const struct step *s,
 		e->mm[s->space] = to;
 		msn_mm_free(old);
 	}
-	if (nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS))
-		die("cannot remove %s: %m", folder);
+	op_restore_clean(getpid());
 }
 
 const struct op op_restore = {

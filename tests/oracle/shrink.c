@@ -98,6 +98,30 @@ static void cut_steps(struct shrinker *r)
 	}
 }
 
+/* The best with what space @from does done by space @to, and no fork for it. */
+static bool try_space(struct shrinker *r, unsigned from, unsigned to)
+{
+	r->list.count = 0;
+	for (size_t i = 0; i < r->best->count; i++) {
+		struct step s = r->best->list[i];
+
+		if (strcmp(s.op->name, "fork") == 0 && s.args[0] == from)
+			continue;
+		if (s.space == from)
+			s.space = to;
+		steps_add(&r->list, &s);
+	}
+	return try_list(r);
+}
+
+static void join_spaces(struct shrinker *r)
+{
+	for (unsigned from = STEPPER_SLOTS - 1; from > 0; from--)
+		for (unsigned to = 0; to < from && !is_over(r); to++)
+			if (try_space(r, from, to))
+				break;
+}
+
 static bool try_number(struct shrinker *r, size_t step, size_t arg, uint64_t to)
 {
 	if (r->best->list[step].args[arg] == to || is_over(r))
@@ -150,6 +174,7 @@ bool shrink(const struct world_opts *opts, struct trial *t, unsigned seconds)
 
 	if (again) {
 		cut_steps(&r);
+		join_spaces(&r);
 		lower_numbers(&r);
 		cut_steps(&r);
 	}

@@ -23,6 +23,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 /* ---- Mapping: sys_mmap.c ------------------------------------------------- */
 
@@ -60,6 +61,51 @@ MSN_MUST_CHECK int msn_mm_sys_mmap(struct msn_mm *mm,
 /* ---- The heap: brk.c ----------------------------------------------------- */
 
 /* ---- Advice: advise.c ---------------------------------------------------- */
+
+/* Newer than some C libraries. */
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+/*
+ * madvise(2), for every advice that Linux 6.18 has, MADV_* here.  @length is in
+ * bytes and rounded up to pages.
+ *
+ * -EINVAL: an unknown advice, an unaligned @addr, a range that wraps; or one
+ * that a mapping in the range is not made for (locked and MADV_DONTNEED, a
+ * file and MADV_FREE, ...).  -ENOMEM: a hole, after all that is mapped was
+ * advised; for MADV_POPULATE_* as soon as it is reached.  -EPERM: would discard
+ * sealed memory that cannot be written.  -EACCES: MADV_REMOVE of what cannot
+ * be written to.  -EAGAIN: no memory, or too many mappings.  -EFAULT,
+ * -EHWPOISON: a page that MADV_POPULATE_* cannot have.  MADV_REMOVE also says
+ * what the object does (-EOPNOTSUPP, ...).  An error ends the walk; what came
+ * before it is done.
+ *
+ * Limits of this engine:
+ * - MADV_HWPOISON and MADV_SOFT_OFFLINE are unknown (-EINVAL), as to a kernel
+ *   without CONFIG_MEMORY_FAILURE.
+ * - MADV_COLLAPSE: -EINVAL always; there are no huge pages.  MADV_HUGEPAGE and
+ *   MADV_MERGEABLE are remembered and shown, and change no page.
+ * - MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT reach the host where the platform
+ *   has page tables, and do nothing else; there is no swap.
+ * - MADV_FREE where the platform has page tables: the pages stay.
+ */
+MSN_MUST_CHECK int msn_mm_madvise(struct msn_mm *mm, uint64_t addr,
+				  uint64_t length, int advice);
+
+/*
+ * Takes the pages that MADV_FREE gave up and nobody has written to since; they
+ * read as zero afterwards.  To be called when memory is short.  Returns how
+ * many bytes of placements went.
+ */
+uint64_t msn_mm_reclaim_lazy(struct msn_mm *mm);
 
 /* ---- Locking in memory: lock.c ------------------------------------------- */
 

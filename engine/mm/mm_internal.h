@@ -314,12 +314,21 @@ MSN_MUST_CHECK int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
 				    struct msn_commit commit);
 
 /*
- * Any other platform: puts the pages in place that accesses to @ar would, as
+ * Any platform: puts the pages in place that accesses to @ar would, as
  * MAP_POPULATE does: writable private ones as if they were written.  Stops at
  * the first page that cannot be had and says why.  Same locks.
  */
 MSN_MUST_CHECK int msn_mm_populate(struct msn_mm *mm, struct msn_seg vma,
 				   struct msn_addr_range ar);
+
+/*
+ * MADV_POPULATE_READ or, with @write, MADV_POPULATE_WRITE of @ar, a part of the
+ * mapping at @vma: -EINVAL if its rights forbid that; -EFAULT for a page that
+ * is not there; -EHWPOISON, -ENOMEM.  Any platform.  Mapping lock held; takes
+ * active.
+ */
+MSN_MUST_CHECK int msn_mm_populate_as(struct msn_mm *mm, struct msn_seg vma,
+				      struct msn_addr_range ar, bool write);
 
 /*
  * mm_populate() of Linux: the above for every mapping in @ar that wants it
@@ -338,6 +347,9 @@ MSN_MUST_CHECK int msn_mm_populate_range(struct msn_mm *mm,
  */
 void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 		       bool keep_private);
+
+/* The same for all of @ar, but the page tables are left as they are. */
+void msn_mm_forget_pages(struct msn_mm *mm, struct msn_addr_range ar);
 
 /* ---- report.c ------------------------------------------------------------ */
 

@@ -80,7 +80,6 @@ static int fill_hole(struct msn_mm *mm, struct msn_seg vma,
 	struct msn_vma *v = msn_vma_set_value(&mm->vmas, vma);
 	struct msn_addr_range gap = msn_mm_gap_at(mm, want);
 	bool writes = access & MSN_ACCESS_WRITE;
-	int rc;
 
 	if (!v->mappable)
 		return writes ? msn_pass(msn_mm_place_fresh(
@@ -89,15 +88,15 @@ static int fill_hole(struct msn_mm *mm, struct msn_seg vma,
 						msn_vma_perms(v)),
 					NULL, (struct msn_file_range){ 0 }))
 			      : msn_pass(place_zero(mm, v, gap));
-	rc = msn_mm_place_translated(mm, vma, gap, gap,
-				     msn_vma_private(v) ? MSN_ACCESS_READ
-							: access);
-	/* Also where the page itself is missing. */
-	if (rc >= 0 && !writes) {
-		msn_mm_place_around(mm, vma, gap.start);
-		msn_mm_place_around(mm, vma, gap.end - MSN_PAGE_SIZE);
+	if (!writes) {
+		gap.end = msn_mm_place_around(mm, vma, gap);
+		if (msn_seg_ok(msn_pma_set_find(&mm->pmas, gap.start)))
+			return 0;
+		gap = msn_mm_gap_at(mm, gap);
 	}
-	return msn_pass(rc);
+	return msn_pass(msn_mm_place_translated(
+		mm, vma, gap, gap,
+		msn_vma_private(v) ? MSN_ACCESS_READ : access));
 }
 
 /* A placement whose rights are not enough is translated again. */

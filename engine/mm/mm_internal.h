@@ -265,8 +265,13 @@ MSN_MUST_CHECK int msn_mm_place_translated(struct msn_mm *mm,
 					   struct msn_addr_range optional,
 					   unsigned access);
 
-/* Places the neighbours of the page at @addr that are in memory. */
-void msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma, uint64_t addr);
+/*
+ * Places the neighbours of the page at want.start that are in memory, and it
+ * too if it is.  Returns how far into @want a fault there may place pages:
+ * those behind would make faults of their own.
+ */
+uint64_t msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma,
+			     struct msn_addr_range want);
 
 /* ---- cow.c --------------------------------------------------------------- */
 

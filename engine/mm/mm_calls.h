@@ -109,7 +109,46 @@ uint64_t msn_mm_reclaim_lazy(struct msn_mm *mm);
 
 /* ---- Locking in memory: lock.c ------------------------------------------- */
 
+/*
+ * mlock2(2), and mlock(2) with no flags: marks the mappings of the whole pages
+ * in the range as locked and brings their pages in, those of MLOCK_ONFAULT
+ * only when they are touched.  The bytes need not be aligned.
+ *
+ * -EINVAL: unknown flags, a range that wraps.  -EPERM: may not lock anything.
+ * -ENOMEM: over RLIMIT_MEMLOCK (what is locked already counts once), a hole
+ * (what came before it is locked), too many mappings, or a page that cannot be
+ * had; -EAGAIN: no memory for pages.  In these last two cases the range is
+ * locked nevertheless.
+ *
+ * Locked pages are kept in the space; the host is not asked to keep them in
+ * its memory.
+ */
+MSN_MUST_CHECK int msn_mm_mlock(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, int flags);
+
+/* munlock(2): -EINVAL wraps, -ENOMEM for a hole or too many mappings. */
+MSN_MUST_CHECK int msn_mm_munlock(struct msn_mm *mm, uint64_t addr,
+				  uint64_t length);
+
+/*
+ * mlockall(2), @flags MCL_*: each call replaces what an earlier one said of
+ * future mappings.  -EINVAL, -EPERM, or -ENOMEM over RLIMIT_MEMLOCK.  Pages
+ * that cannot be had are passed over.
+ */
+MSN_MUST_CHECK int msn_mm_mlockall(struct msn_mm *mm, int flags);
+void msn_mm_munlockall(struct msn_mm *mm);
+
 /* ---- Writing back: sync.c ------------------------------------------------ */
+
+/*
+ * msync(2): with MS_SYNC, writes back what shared mappings of objects changed
+ * in the range.  -EINVAL: unknown or contradicting flags, unaligned; -ENOMEM:
+ * wraps, or a hole, told at the end (with MS_ASYNC alone at once); -EBUSY:
+ * MS_INVALIDATE of a locked mapping; or what the object says.  Blocks; no lock
+ * is held meanwhile.
+ */
+MSN_MUST_CHECK int msn_mm_msync(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, int flags);
 
 /* ---- Sealing and naming: seal.c, name.c ---------------------------------- */
 

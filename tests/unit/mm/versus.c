@@ -89,6 +89,17 @@ static int64_t run(struct engine *e, const struct versus_call *c)
 		return msn_mm_munmap(mm, c->addr, c->length);
 	case V_MADVISE:
 		return msn_mm_madvise(mm, c->addr, c->length, c->arg);
+	case V_MLOCK:
+		return msn_mm_mlock(mm, c->addr, c->length, c->arg);
+	case V_MUNLOCK:
+		return msn_mm_munlock(mm, c->addr, c->length);
+	case V_MLOCKALL:
+		return msn_mm_mlockall(mm, c->arg);
+	case V_MUNLOCKALL:
+		msn_mm_munlockall(mm);
+		return 0;
+	case V_MSYNC:
+		return msn_mm_msync(mm, c->addr, c->length, c->arg);
 	default:
 		return map_call(e, c);
 	}

@@ -65,6 +65,15 @@ struct msn_address_space_ops {
 		       unsigned perms);
 
 	/*
+	 * Moves what is at @from to @to, private copies included: nothing is
+	 * accessible at @from afterwards, and what was at @to is gone.  They do
+	 * not overlap.  0 or -errno (nothing changed).  Optional: there are no
+	 * page tables.
+	 */
+	int (*move)(struct msn_address_space *as, struct msn_addr_range from,
+		    uint64_t to);
+
+	/*
 	 * With kernel_faults only.  Copies through the page tables; @ignore
 	 * also where the page's rights forbid it.  0 or an outcome, with
 	 * *@done bytes copied either way.
@@ -102,6 +111,9 @@ void msn_address_space_unmap(struct msn_address_space *as,
 MSN_MUST_CHECK int msn_address_space_protect(struct msn_address_space *as,
 					     struct msn_addr_range ar,
 					     unsigned perms);
+MSN_MUST_CHECK int msn_address_space_move(struct msn_address_space *as,
+					  struct msn_addr_range from,
+					  uint64_t to);
 MSN_MUST_CHECK int msn_address_space_copy_in(struct msn_address_space *as,
 					     uint64_t addr, void *dst,
 					     size_t len, bool ignore,

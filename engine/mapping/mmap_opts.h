@@ -50,7 +50,9 @@ struct msn_mmap_opts {
 	 */
 	struct msn_identity *mapping_identity;
 	struct msn_mappable *mappable;
-	uint64_t offset; /* into @mappable, page aligned; ignored without */
+	/* Into @mappable, page aligned; without, it only helps to find a place.
+	 */
+	uint64_t offset;
 
 	uint64_t addr;	    /* hint, or the place itself when @fixed */
 	bool fixed;	    /* only @addr will do */

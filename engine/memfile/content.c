@@ -28,6 +28,9 @@
 /* Runs that usage() measures between two looks at the references. */
 #define USAGE_RUNS 64
 
+/* Segments that it looks at in one hold of a lock: some microseconds. */
+#define USAGE_SEGMENTS 1024
+
 /* What cachestat() takes and gives (Linux 6.5, uapi/linux/mman.h). */
 struct cachestat_range {
 	uint64_t offset, length;
@@ -245,28 +248,42 @@ static uint64_t resident_bytes(struct msn_memfile *mf, struct msn_file_range r)
 	return bytes;
 }
 
-/* The next runs of @account in @a from *@at on, which goes on behind them. */
-static size_t runs_of_account(struct msn_arena *a, msn_account_id account,
-			      uint64_t *at, struct msn_file_range *run)
+/* Runs of one account, found in one hold of an arena's lock. */
+struct account_runs {
+	struct msn_file_range run[USAGE_RUNS];
+	size_t count;
+	uint64_t next; /* where to go on */
+};
+
+/* Finds more runs of @account in @a.  False when there is no more to look at.
+ */
+static bool next_runs(struct msn_arena *a, msn_account_id account,
+		      struct account_runs *runs)
 {
-	size_t count = 0;
 	struct msn_seg s;
 
+	runs->count = 0;
 	msn_lock_scope(&a->lock);
-	for (s = msn_refs_set_lower(&a->refs, *at);
-	     msn_seg_ok(s) && count < USAGE_RUNS; s = msn_seg_next(s)) {
-		const struct msn_page_refs *v = msn_refs_set_value(&a->refs, s);
-		struct msn_file_range r = msn_refs_set_range(s);
+	s = msn_refs_set_lower(&a->refs, runs->next);
+	for (int i = 0; i < USAGE_SEGMENTS; i++, s = msn_seg_next(s)) {
+		const struct msn_page_refs *v;
+		struct msn_file_range r;
 
-		*at = r.end;
+		if (!msn_seg_ok(s))
+			return false;
+		if (runs->count == USAGE_RUNS)
+			break;
+		v = msn_refs_set_value(&a->refs, s);
+		r = msn_refs_set_range(s);
+		runs->next = r.end;
 		if (v->refs == 0 || v->account != account)
 			continue;
-		if (count && run[count - 1].end == r.start)
-			run[count - 1].end = r.end;
+		if (runs->count && runs->run[runs->count - 1].end == r.start)
+			runs->run[runs->count - 1].end = r.end;
 		else
-			run[count++] = r;
+			runs->run[runs->count++] = r;
 	}
-	return count;
+	return true;
 }
 
 struct msn_memfile_usage msn_memfile_usage(struct msn_memfile *mf,
@@ -274,19 +291,22 @@ struct msn_memfile_usage msn_memfile_usage(struct msn_memfile *mf,
 {
 	unsigned arenas = atomic_load(&mf->arena_count);
 	struct msn_memfile_usage sum = { 0 };
-	struct msn_file_range run[USAGE_RUNS];
+	struct account_runs runs;
 
 	for (unsigned nr = 0; nr < arenas; nr++) {
 		struct msn_arena *a = msn_arena_nr(mf, nr);
-		uint64_t at = a->range.start;
-		size_t count;
+		bool more;
 
-		while ((count = runs_of_account(a, account, &at, run)) > 0) {
-			for (size_t i = 0; i < count; i++) {
-				sum.referenced += msn_file_range_length(run[i]);
-				sum.resident += resident_bytes(mf, run[i]);
+		runs.next = a->range.start;
+		do {
+			more = next_runs(a, account, &runs);
+			for (size_t i = 0; i < runs.count; i++) {
+				struct msn_file_range r = runs.run[i];
+
+				sum.referenced += msn_file_range_length(r);
+				sum.resident += resident_bytes(mf, r);
 			}
-		}
+		} while (more);
 	}
 	return sum;
 }

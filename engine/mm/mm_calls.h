@@ -23,6 +23,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 /* ---- Mapping: sys_mmap.c ------------------------------------------------- */
 
@@ -61,9 +62,93 @@ MSN_MUST_CHECK int msn_mm_sys_mmap(struct msn_mm *mm,
 
 /* ---- Advice: advise.c ---------------------------------------------------- */
 
+/* Newer than some C libraries. */
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+/*
+ * madvise(2), for every advice that Linux 6.18 has, MADV_* here.  @length is in
+ * bytes and rounded up to pages.
+ *
+ * -EINVAL: an unknown advice, an unaligned @addr, a range that wraps; or one
+ * that a mapping in the range is not made for (locked and MADV_DONTNEED, a
+ * file and MADV_FREE, ...).  -ENOMEM: a hole, after all that is mapped was
+ * advised; for MADV_POPULATE_* as soon as it is reached.  -EPERM: would discard
+ * sealed memory that cannot be written.  -EACCES: MADV_REMOVE of what cannot
+ * be written to.  -EAGAIN: no memory, or too many mappings.  -EFAULT,
+ * -EHWPOISON: a page that MADV_POPULATE_* cannot have.  MADV_REMOVE also says
+ * what the object does (-EOPNOTSUPP, ...).  An error ends the walk; what came
+ * before it is done.
+ *
+ * Limits of this engine:
+ * - MADV_HWPOISON and MADV_SOFT_OFFLINE are unknown (-EINVAL), as to a kernel
+ *   without CONFIG_MEMORY_FAILURE.
+ * - MADV_COLLAPSE: -EINVAL always; there are no huge pages.  MADV_HUGEPAGE and
+ *   MADV_MERGEABLE are remembered and shown, and change no page.
+ * - MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT reach the host where the platform
+ *   has page tables, and do nothing else; there is no swap.
+ * - MADV_FREE where the platform has page tables: the pages stay.
+ */
+MSN_MUST_CHECK int msn_mm_madvise(struct msn_mm *mm, uint64_t addr,
+				  uint64_t length, int advice);
+
+/*
+ * Takes the pages that MADV_FREE gave up and nobody has written to since; they
+ * read as zero afterwards.  To be called when memory is short.  Returns how
+ * many bytes of placements went.
+ */
+uint64_t msn_mm_reclaim_lazy(struct msn_mm *mm);
+
 /* ---- Locking in memory: lock.c ------------------------------------------- */
 
+/*
+ * mlock2(2), and mlock(2) with no flags: marks the mappings of the whole pages
+ * in the range as locked and brings their pages in, those of MLOCK_ONFAULT
+ * only when they are touched.  The bytes need not be aligned.
+ *
+ * -EINVAL: unknown flags, a range that wraps.  -EPERM: may not lock anything.
+ * -ENOMEM: over RLIMIT_MEMLOCK (what is locked already counts once), a hole
+ * (what came before it is locked), too many mappings, or a page that cannot be
+ * had; -EAGAIN: no memory for pages.  In these last two cases the range is
+ * locked nevertheless.
+ *
+ * Locked pages are kept in the space; the host is not asked to keep them in
+ * its memory.
+ */
+MSN_MUST_CHECK int msn_mm_mlock(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, int flags);
+
+/* munlock(2): -EINVAL wraps, -ENOMEM for a hole or too many mappings. */
+MSN_MUST_CHECK int msn_mm_munlock(struct msn_mm *mm, uint64_t addr,
+				  uint64_t length);
+
+/*
+ * mlockall(2), @flags MCL_*: each call replaces what an earlier one said of
+ * future mappings.  -EINVAL, -EPERM, or -ENOMEM over RLIMIT_MEMLOCK.  Pages
+ * that cannot be had are passed over.
+ */
+MSN_MUST_CHECK int msn_mm_mlockall(struct msn_mm *mm, int flags);
+void msn_mm_munlockall(struct msn_mm *mm);
+
 /* ---- Writing back: sync.c ------------------------------------------------ */
+
+/*
+ * msync(2): with MS_SYNC, writes back what shared mappings of objects changed
+ * in the range.  -EINVAL: unknown or contradicting flags, unaligned; -ENOMEM:
+ * wraps, or a hole, told at the end (with MS_ASYNC alone at once); -EBUSY:
+ * MS_INVALIDATE of a locked mapping; or what the object says.  Blocks; no lock
+ * is held meanwhile.
+ */
+MSN_MUST_CHECK int msn_mm_msync(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, int flags);
 
 /* ---- Sealing and naming: seal.c, name.c ---------------------------------- */
 

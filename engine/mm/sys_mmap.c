@@ -57,6 +57,7 @@ static void common_opts(const struct msn_mmap_call *c, struct msn_mmap_opts *o)
 
 	*o = (struct msn_mmap_opts){
 		.length = c->length,
+		.offset = c->flags & MAP_ANONYMOUS ? 0 : c->offset,
 		.addr = c->addr,
 		.fixed = fixed,
 		.unmap = fixed && !no_replace,
@@ -126,7 +127,6 @@ static int map_file(const struct msn_mmap_call *c, struct msn_mmap_opts *o)
 
 	o->mapping_identity = c->file->identity;
 	o->mappable = c->file->mappable;
-	o->offset = c->offset;
 	/* loff_t is signed; a pipe has no size to exceed. */
 	most = c->file->mappable ? INT64_MAX : UINT64_MAX;
 	if (!msn_page_up(c->length, &length) || length > most ||
@@ -171,7 +171,6 @@ static int make_shared(struct msn_mm *mm, const struct msn_mmap_call *c,
 	}
 	msn_mm_check_commit(mm, size, o->no_reserve, &refusal->late);
 	o->private = false;
-	o->offset = 0;
 	if (refusal->late || !c->shared)
 		return 0;
 	return msn_pass(c->shared(c->ctx, size, &o->mappable, id));

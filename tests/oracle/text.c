@@ -11,20 +11,20 @@
 #include <ctype.h>
 #include <string.h>
 
-/* Every field of smaps that is not compared: of all mappings, or of files'. */
+/* Every field of smaps that is not compared. */
 static const struct {
 	const char *field, *reason;
-	bool of_files;
 } left_out[] = {
-	{ "Referenced:", "looking at a page marks it as referenced", false },
-	{ "LazyFree:", "the kernel counts a page when a batch of a CPU is full",
-	  false },
-	{ "Pss_Dirty:", "of a file: a page has one mark for all who map it",
-	  true },
-	{ "Shared_Clean:", "the same", true },
-	{ "Shared_Dirty:", "the same", true },
-	{ "Private_Clean:", "the same", true },
-	{ "Private_Dirty:", "the same", true },
+	{ "Referenced:", "looking at a page marks it as referenced" },
+	{ "LazyFree:",
+	  "the kernel counts a page when a batch of a CPU is full" },
+	{ "Pss_Dirty:", "a file's page has one mark for all who map it; a "
+			"page that is copied for a reader while a CPU still "
+			"holds it in a batch comes out clean" },
+	{ "Shared_Clean:", "the same" },
+	{ "Shared_Dirty:", "the same" },
+	{ "Private_Clean:", "the same" },
+	{ "Private_Dirty:", "the same" },
 };
 
 /* What else is changed.  The code that does it is normalise_header(). */
@@ -96,35 +96,28 @@ static const char *skip_blanks(const char *at, const char *end)
 	return at;
 }
 
-/*
- * "RANGE PERMS OFFSET DEVICE INODE NAME" without device and inode.  Returns
- * whether it is of a file.
- */
-static bool normalise_header(struct view *v, const char *line, const char *end)
+/* "RANGE PERMS OFFSET DEVICE INODE NAME" without device and inode. */
+static void normalise_header(struct view *v, const char *line, const char *end)
 {
 	const char *at = line;
-	bool of_file;
 
 	for (int i = 0; i < 3; i++)
 		at = word_end(skip_blanks(at, end), end);
 	add(v, line, (size_t)(at - line));
 	at = skip_blanks(word_end(skip_blanks(at, end), end), end);
-	of_file = *at != '0';
-	add(v, of_file ? " inode" : " -", of_file ? 6 : 2);
+	add(v, *at == '0' ? " -" : " inode", *at == '0' ? 2 : 6);
 	at = skip_blanks(word_end(at, end), end);
 	add(v, " ", 1);
 	add(v, at, (size_t)(end - at));
 	add(v, "\n", 1);
-	return of_file;
 }
 
-static bool is_left_out(const char *line, size_t len, bool of_file)
+static bool is_left_out(const char *line, size_t len)
 {
 	for (size_t i = 0; i < MSN_ARRAY_LEN(left_out); i++) {
 		size_t n = strlen(left_out[i].field);
 
-		if ((of_file || !left_out[i].of_files) && len >= n &&
-		    memcmp(line, left_out[i].field, n) == 0)
+		if (len >= n && memcmp(line, left_out[i].field, n) == 0)
 			return true;
 	}
 	return false;
@@ -141,7 +134,7 @@ void text_normalise(struct view *v, const char *text, size_t len,
 		    unsigned detail)
 {
 	const char *end = text + len;
-	bool keep = false, of_file = false;
+	bool keep = false;
 
 	while (text < end) {
 		const char *eol = memchr(text, '\n', (size_t)(end - text));
@@ -154,9 +147,9 @@ void text_normalise(struct view *v, const char *text, size_t len,
 			keep = !(from >> 63) && !(from >= STEPPER_TEXT &&
 						  to <= STEPPER_FOREIGN_END);
 			if (keep)
-				of_file = normalise_header(v, text, eol);
+				normalise_header(v, text, eol);
 		} else if (keep && is_wanted(text, detail) &&
-			   !is_left_out(text, (size_t)(eol - text), of_file)) {
+			   !is_left_out(text, (size_t)(eol - text))) {
 			add(v, text, (size_t)(eol - text));
 			add(v, "\n", 1);
 		}

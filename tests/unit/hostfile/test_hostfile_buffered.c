@@ -187,10 +187,18 @@ static void long_reads_go_in_pieces_and_are_whole(void)
 	pattern(in, LEN, 4);
 	CHECK(msn_pwrite_full(fd, in, LEN, 0) == 0);
 	hf = host_of(fd, true);
+	/* From the page cache by one call; what is not there in pieces. */
 	CHECK(msn_file_read(file_of(hf), 3, out, LEN - 3, &done) == 0);
 	EXPECT(done == LEN - 3);
 	EXPECT(memcmp(out, in + 3, LEN - 3) == 0);
-	EXPECT(msn_hostfile_stats(hf).submissions == 1);
+	EXPECT(msn_hostfile_stats(hf).submissions <= 1);
+	CHECK(fdatasync(fd) == 0);
+	CHECK(posix_fadvise(fd, 1 << 20, 0, POSIX_FADV_DONTNEED) == 0);
+	memset(out, 0, LEN);
+	CHECK(msn_file_read(file_of(hf), 3, out, LEN - 3, &done) == 0);
+	EXPECT(done == LEN - 3);
+	EXPECT(memcmp(out, in + 3, LEN - 3) == 0);
+	EXPECT(msn_hostfile_stats(hf).submissions >= 1);
 	host_free(hf);
 }
 

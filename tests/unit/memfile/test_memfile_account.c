@@ -124,9 +124,10 @@ static void usage_tells_what_is_referenced_and_what_is_there(void)
 
 static void usage_walks_any_number_of_runs(void)
 {
-	enum { RUNS = 300 };
+	enum { RUNS = 1500 };
 	struct paid p = setup();
 	struct msn_file_range r = take_for(&p, 7, 2 * RUNS);
+	struct msn_file_range last = take_for(&p, 8, 1);
 	struct msn_memfile_usage u;
 
 	for (uint64_t i = 0; i < RUNS; i++) {
@@ -136,6 +137,8 @@ static void usage_walks_any_number_of_runs(void)
 	u = msn_memfile_usage(p.mf, 7);
 	EXPECT(u.referenced == RUNS * PAGE && u.resident == RUNS * PAGE);
 	EXPECT(u.referenced == charged(&p, 7));
+	EXPECT(msn_memfile_usage(p.mf, 8).referenced == PAGE);
+	drop(p.mf, last);
 	for (uint64_t i = 0; i < RUNS; i++)
 		drop(p.mf, part(r, 2 * i, 2 * i + 1));
 	teardown(&p);

@@ -16,9 +16,11 @@
 #include "base/limits.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /*
@@ -164,7 +166,11 @@ static int64_t cached_pages(int fd, struct msn_file_range r)
 {
 	struct cache_range range = { r.start, msn_file_range_length(r) };
 	struct cache_stat stat;
+	struct statfs fs;
 
+	/* The pages are another file's, which the call does not look at. */
+	if (fstatfs(fd, &fs) < 0 || fs.f_type == OVERLAYFS_SUPER_MAGIC)
+		return -1;
 	if (syscall(SYS_cachestat, fd, &range, &stat, 0) < 0)
 		return -1;
 	return (int64_t)stat.cached;

@@ -26,7 +26,7 @@ static void cut(struct scene *s, uint64_t bytes)
 
 	for (unsigned i = 1; i < MAPPINGS; i += 2) {
 		int rc = msn_mm_mprotect(s->mm, SCENE_BASE + i * part, part,
-					 MSN_ACCESS_READ, false);
+					 MSN_ACCESS_READ);
 
 		if (rc)
 			bench_die("mprotect", rc, NULL);

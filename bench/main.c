@@ -19,6 +19,7 @@ static const struct {
 	{ "restore", "a snapshot to an image", bench_restore },
 	{ "clone", "an image to a space in this process", bench_clone },
 	{ "capture", "the pause of a captured process", bench_capture },
+	{ "hostfile", "buffered reads of a host file", bench_hostfile },
 };
 
 static void usage(FILE *out)

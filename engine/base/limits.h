@@ -49,6 +49,26 @@
 #define MSN_WINDOW_BYTES (UINT64_C(1) << 30)
 
 /*
+ * Windows onto host files, of one and of all: 4 and 8 TiB of the 128 TiB of
+ * addresses that a process has, an eighth of the mappings that Linux allows.
+ */
+#define MSN_HOSTFILE_WINDOWS_MAX 4096
+#define MSN_HOSTFILE_WINDOWS_TOTAL 8192
+
+/*
+ * A long buffered read goes in pieces of this size, so many at a time: smaller
+ * or fewer leave a disk idle, larger or more gain nothing (bench hostfile).
+ */
+#define MSN_HOSTFILE_PIECE ((size_t)256 << 10)
+#define MSN_HOSTFILE_DEPTH 32
+
+/*
+ * Bytes of one host file kept because writing them failed; past it a store is
+ * refused.  What a sandbox can dirty before it notices that its disk is gone.
+ */
+#define MSN_HOSTFILE_KEPT_BYTES (UINT64_C(64) << 20)
+
+/*
  * Pages of a memory file without references whose memory has not been given
  * back yet.  A host gives back about 4 GiB a second, so this is what a
  * releaser that just fell behind has done in a quarter of one; whoever drops

@@ -89,3 +89,23 @@ int msn_windows_map(struct msn_windows *w, struct msn_file_range r,
 	*out = spans;
 	return 0;
 }
+
+void *msn_windows_at(struct msn_windows *w, uint64_t nr)
+{
+	return msn_table_get(&w->base, nr);
+}
+
+void *msn_windows_next(struct msn_windows *w, uint64_t *nr)
+{
+	return msn_table_next(&w->base, nr);
+}
+
+void msn_windows_close(struct msn_windows *w, uint64_t nr)
+{
+	msn_lock_scope(&w->lock);
+	void *at = msn_table_get(&w->base, nr);
+
+	msn_assert(at);
+	msn_table_put(&w->base, nr, NULL);
+	munmap(at, MSN_WINDOW_BYTES);
+}

@@ -10,6 +10,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <string.h>
 
 static void assert_mapping(struct msn_addr_range ar, uint64_t offset)
 {
@@ -156,6 +157,78 @@ int msn_mappable_punch_hole(struct msn_mappable *obj, struct msn_obj_range r)
 	if (!obj->ops->punch_hole)
 		return msn_fail(-EOPNOTSUPP);
 	rc = obj->ops->punch_hole(obj, r);
+	msn_assert(rc <= 0);
+	return msn_pass(rc);
+}
+
+int msn_mappable_check_mmap(struct msn_mappable *obj, bool shared,
+			    unsigned perms, unsigned *max_perms)
+{
+	unsigned before = *max_perms;
+	int rc;
+
+	if (!obj->ops->check_mmap)
+		return 0;
+	rc = obj->ops->check_mmap(obj, shared, perms, max_perms);
+	msn_assert(rc <= 0);
+	msn_assert((*max_perms & ~before) == 0);
+	return msn_pass(rc);
+}
+
+int msn_mappable_next_data(struct msn_mappable *obj, struct msn_obj_range r,
+			   struct msn_obj_range *out)
+{
+	int rc;
+
+	msn_assert(!msn_obj_range_empty(r) && msn_obj_range_page_aligned(r));
+	if (!obj->ops->next_data) {
+		*out = r;
+		return 0;
+	}
+	rc = obj->ops->next_data(obj, r, out);
+	msn_assert(rc <= 0 || rc == MSN_MAPPABLE_E_NO_DATA);
+	msn_assert(rc || (!msn_obj_range_empty(*out) &&
+			  msn_obj_range_page_aligned(*out) &&
+			  msn_obj_range_covers(r, *out)));
+	return msn_pass(rc);
+}
+
+/* Asks the files behind the pages of @r, one translation after another. */
+static int resident_by_file(struct msn_mappable *obj, struct msn_obj_range r,
+			    uint8_t *vec)
+{
+	while (r.start < r.end) {
+		struct msn_translation t;
+		int why, rc;
+		int n = msn_mappable_translate(obj, r, r, MSN_ACCESS_READ, &t,
+					       1, &why);
+
+		if (n < 0)
+			return msn_pass(n);
+		if (n == 0 && why < 0)
+			return msn_pass(why);
+		if (n == 0)
+			break; /* there are no such pages */
+		rc = msn_file_resident(t.file, msn_translation_file_range(&t),
+				       vec);
+		if (rc)
+			return msn_pass(rc);
+		vec += msn_obj_range_length(t.source) >> MSN_PAGE_SHIFT;
+		r.start = t.source.end;
+	}
+	memset(vec, 0, msn_obj_range_length(r) >> MSN_PAGE_SHIFT);
+	return 0;
+}
+
+int msn_mappable_resident(struct msn_mappable *obj, struct msn_obj_range r,
+			  uint8_t *vec)
+{
+	int rc;
+
+	msn_assert(!msn_obj_range_empty(r) && msn_obj_range_page_aligned(r));
+	if (!obj->ops->resident)
+		return msn_pass(resident_by_file(obj, r, vec));
+	rc = obj->ops->resident(obj, r, vec);
 	msn_assert(rc <= 0);
 	return msn_pass(rc);
 }

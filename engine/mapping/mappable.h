@@ -16,7 +16,7 @@
  * takes MSN_RANK_MAPPABLE_DATA and must not call back into mm.  See
  * docs/locking.md.
  *
- * Implementations: memfile/shared.c (shared anonymous memory),
+ * Implementations: shmem/shmem.c (memfds, shared memory), sysv/segment.c,
  * hostfile/hostfile.c (a host file).  Each runs
  * tests/contract/test_mappable_contract.c.  Semantics: gVisor's
  * memmap.Mappable.
@@ -32,6 +32,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct msn_mappable;
 
@@ -41,6 +42,8 @@ enum msn_mappable_error {
 	 * failed.  For the one who touched it this is SIGBUS.
 	 */
 	MSN_MAPPABLE_E_BUS = 1,
+	/* next_data: nothing but zero bytes until the end of the range. */
+	MSN_MAPPABLE_E_NO_DATA = 2,
 };
 
 /* One run of the object's pages and where they are. */
@@ -137,6 +140,34 @@ struct msn_mappable_ops {
 	 * Locks: none of mm's is held.  Optional: -EOPNOTSUPP.
 	 */
 	int (*punch_hole)(struct msn_mappable *obj, struct msn_obj_range r);
+
+	/*
+	 * May the object be mapped like this?  0, with the rights that no
+	 * mprotect may ever give to such a mapping taken out of *@max_perms;
+	 * or -EPERM (a seal forbids it).  @shared: MAP_SHARED; @perms: what
+	 * the mmap asks for.  Called before add_mapping(), without mm's locks
+	 * or with them.  Optional: 0 with *@max_perms as it is.
+	 */
+	int (*check_mmap)(struct msn_mappable *obj, bool shared, unsigned perms,
+			  unsigned *max_perms);
+
+	/*
+	 * 0 and the first sub-range of @r, page aligned, that may hold bytes
+	 * other than zero; MSN_MAPPABLE_E_NO_DATA when there is none; -errno.
+	 * Allocates nothing.  Locks: as translate().  Optional: all of @r.
+	 */
+	int (*next_data)(struct msn_mappable *obj, struct msn_obj_range r,
+			 struct msn_obj_range *out);
+
+	/*
+	 * Which pages of @r are in memory, one byte a page in @vec, as
+	 * mincore(2) would say of a page that is not mapped yet: 1 if so, else
+	 * 0, also past the end.  Allocates nothing and brings nothing in.  0
+	 * or -errno.  Locks: as translate().  Optional: translates, and asks
+	 * the file; for an object whose translate() allocates nothing.
+	 */
+	int (*resident)(struct msn_mappable *obj, struct msn_obj_range r,
+			uint8_t *vec);
 };
 
 struct msn_mappable {
@@ -164,6 +195,14 @@ msn_mappable_translate(struct msn_mappable *obj, struct msn_obj_range required,
 MSN_MUST_CHECK int msn_mappable_invalidate_unsavable(struct msn_mappable *obj);
 MSN_MUST_CHECK int msn_mappable_punch_hole(struct msn_mappable *obj,
 					   struct msn_obj_range r);
+MSN_MUST_CHECK int msn_mappable_check_mmap(struct msn_mappable *obj,
+					   bool shared, unsigned perms,
+					   unsigned *max_perms);
+MSN_MUST_CHECK int msn_mappable_next_data(struct msn_mappable *obj,
+					  struct msn_obj_range r,
+					  struct msn_obj_range *out);
+MSN_MUST_CHECK int msn_mappable_resident(struct msn_mappable *obj,
+					 struct msn_obj_range r, uint8_t *vec);
 
 /* What was asked of a translate() call and what it said. */
 struct msn_translate_result {

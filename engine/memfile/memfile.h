@@ -47,8 +47,6 @@
 #include "account/account.h"
 #include "base/cleanup.h"
 #include "mapping/file.h"
-#include "mapping/identity.h"
-#include "mapping/mappable.h"
 #include "range/range.h"
 
 #include <stdbool.h>
@@ -178,15 +176,5 @@ enum msn_memfile_huge_state msn_memfile_huge_state(struct msn_memfile *mf);
 
 /* Text of the first broken invariant, or NULL. */
 const char *msn_memfile_check(struct msn_memfile *mf);
-
-/*
- * Shared anonymous memory (MAP_SHARED | MAP_ANONYMOUS): a mappable over @size
- * bytes of @mf, together with the identity that keeps it alive.  Pages are
- * allocated when they are written.  The caller has one reference on *@id.
- */
-MSN_MUST_CHECK int msn_shared_new(struct msn_memfile *mf, uint64_t size,
-				  const char *name, msn_account_id account,
-				  struct msn_mappable **obj,
-				  struct msn_identity **id);
 
 #endif /* MSN_MEMFILE_MEMFILE_H */

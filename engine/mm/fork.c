@@ -39,24 +39,43 @@ static int start_capturing(struct msn_mm *child, size_t mappings)
 	return 0;
 }
 
+/* What the child's mapping is like; its history is its own reference. */
+static int child_vma(struct msn_mm *child, uint64_t bytes,
+		     const struct msn_vma *from, struct msn_vma *v)
+{
+	*v = *from;
+	v->flags &= ~(uint32_t)MSN_VMA_LOCK_MASK; /* not inherited */
+	v->anon = NULL;
+	if ((v->flags & MSN_VMA_ACCOUNT) && !msn_mm_may_commit(child, bytes))
+		return msn_fail(-ENOMEM);
+	if (!from->anon || (v->flags & MSN_VMA_WIPEONFORK))
+		return 0;
+	return msn_pass(msn_anon_chain_fork(from->anon, &v->anon));
+}
+
 static int copy_vma(struct msn_mm *child, struct msn_addr_range ar,
 		    const struct msn_vma *from)
 {
-	struct msn_vma v = *from;
+	uint64_t bytes = msn_addr_range_length(ar);
+	struct msn_vma v;
 	int rc = msn_segset_reserve(&child->vmas.core, 1);
 
+	if (rc == 0)
+		rc = child_vma(child, bytes, from, &v);
 	if (rc)
 		return msn_pass(rc);
-	if (v.mappable) {
+	if (v.mappable)
 		rc = msn_mappable_add_mapping(v.mappable, &child->space, ar,
 					      v.offset,
 					      msn_vma_writes_object(&v));
-		if (rc)
-			return msn_pass(rc);
+	if (rc) {
+		msn_anon_chain_unref(v.anon);
+		return msn_pass(rc);
 	}
-	v.mlock_mode = MSN_MLOCK_NONE; /* not inherited */
 	msn_identity_inc_ref(v.identity);
 	msn_text_ref(v.name);
+	msn_policy_ref(v.policy);
+	msn_mm_count_pages(child, v.flags, (int64_t)bytes);
 	rc = msn_vma_set_insert(&child->vmas, ar, &v, NULL);
 	msn_assert(rc == 0);
 	return 0;
@@ -66,8 +85,10 @@ static int copy_vmas(struct msn_mm *mm, struct msn_mm *child)
 {
 	for (struct msn_seg s = msn_vma_set_first(&mm->vmas); msn_seg_ok(s);
 	     s = msn_seg_next(s)) {
-		int rc = copy_vma(child, msn_vma_set_range(s),
-				  msn_vma_set_value(&mm->vmas, s));
+		const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
+		int rc = v->flags & MSN_VMA_DONTCOPY
+				 ? 0
+				 : copy_vma(child, msn_vma_set_range(s), v);
 
 		if (rc)
 			return msn_pass(rc);
@@ -89,7 +110,8 @@ static int freeze(struct msn_mm *mm, struct msn_addr_range r,
 			.addr = part,
 			.file = p->file,
 			.offset = msn_pma_file_range(p, r, part).start,
-			.perms = msn_vma_set_value(&mm->vmas, vma)->perms,
+			.perms = msn_vma_perms(
+				msn_vma_set_value(&mm->vmas, vma)),
 			.cow = true,
 		};
 		int rc = msn_address_space_map_file(mm->as, &m);
@@ -101,11 +123,13 @@ static int freeze(struct msn_mm *mm, struct msn_addr_range r,
 	return 0;
 }
 
-/* Shares one placement of the parent's with the child. */
-static int share_pma(struct msn_mm *mm, struct msn_mm *child, struct msn_seg s)
+/* Shares @part of the parent's placement at @s with the child. */
+static int share_pma(struct msn_mm *mm, struct msn_mm *child, struct msn_seg s,
+		     struct msn_addr_range part)
 {
 	struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
 	struct msn_addr_range r = msn_pma_set_range(s);
+	struct msn_file_range pages = msn_pma_file_range(p, r, part);
 	struct msn_pma copy = *p;
 	int rc = msn_segset_reserve(&child->pmas.core, 1);
 
@@ -118,8 +142,9 @@ static int share_pma(struct msn_mm *mm, struct msn_mm *child, struct msn_seg s)
 	}
 	p->need_cow = true;
 	copy.need_cow = true;
-	msn_file_inc_ref(p->file, msn_pma_file_range(p, r, r), child->account);
-	rc = msn_pma_set_insert(&child->pmas, r, &copy, NULL);
+	copy.offset = pages.start;
+	msn_file_inc_ref(p->file, pages, child->account);
+	rc = msn_pma_set_insert(&child->pmas, part, &copy, NULL);
 	msn_assert(rc == 0);
 	return 0;
 }
@@ -132,9 +157,14 @@ struct copies {
 static int copy_run(struct copies *c, struct msn_addr_range ar)
 {
 	struct msn_file *file = msn_memfile_file(c->child->memfile);
-	struct msn_pma p = { .file = file,
-			     .perms = MSN_ACCESS_ANY,
-			     .private = true };
+	struct msn_seg vma = msn_vma_set_find(&c->child->vmas, ar.start);
+	struct msn_pma p = {
+		.file = file,
+		.perms = MSN_ACCESS_ANY,
+		.vma_perms = (uint8_t)msn_access_effective(
+			msn_vma_perms(msn_vma_set_value(&c->child->vmas, vma))),
+		.private = true,
+	};
 	struct msn_file_range pages;
 	struct msn_spans spans;
 	int rc = msn_segset_reserve(&c->child->pmas.core, 3);
@@ -181,21 +211,49 @@ static int copy_kernel_run(void *ctx, struct msn_addr_range run)
 	return 0;
 }
 
-/* Both active locks are held. */
-static int share_pmas(struct msn_mm *mm, struct msn_mm *child)
+/*
+ * vma_needs_copy() of Linux: a mapping without pages of its own brings them in
+ * when they are touched.
+ */
+static bool shares_pages(const struct msn_vma *v)
+{
+	return v->anon && !(v->flags & (MSN_VMA_DONTCOPY | MSN_VMA_WIPEONFORK));
+}
+
+/* Shares what is placed in one mapping.  Both active locks are held. */
+static int share_vma(struct msn_mm *mm, struct msn_mm *child,
+		     struct msn_addr_range ar)
 {
 	struct copies c = { mm, child };
+	bool kernel = mm->as->ops->kernel_faults;
 
-	for (struct msn_seg s = msn_pma_set_first(&mm->pmas); msn_seg_ok(s);
+	for (struct msn_seg s = msn_pma_set_lower(&mm->pmas, ar.start);
+	     msn_seg_ok(s) && msn_pma_set_range(s).start < ar.end;
 	     s = msn_seg_next(s)) {
 		const struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
-		bool copied = p->need_cow && mm->as->ops->kernel_faults;
-		int rc = p->private ? share_pma(mm, child, s) : 0;
+		struct msn_addr_range part =
+			msn_addr_range_intersect(ar, msn_pma_set_range(s));
+		bool copied = kernel && p->need_cow;
+		int rc = kernel && !p->private ? 0
+					       : share_pma(mm, child, s, part);
 
 		if (rc == 0 && copied)
 			rc = msn_address_space_private_runs(
-				mm->as, msn_pma_set_range(s), copy_kernel_run,
-				&c);
+				mm->as, part, copy_kernel_run, &c);
+		if (rc)
+			return msn_pass(rc);
+	}
+	return 0;
+}
+
+static int share_pmas(struct msn_mm *mm, struct msn_mm *child)
+{
+	for (struct msn_seg s = msn_vma_set_first(&mm->vmas); msn_seg_ok(s);
+	     s = msn_seg_next(s)) {
+		int rc = shares_pages(msn_vma_set_value(&mm->vmas, s))
+				 ? share_vma(mm, child, msn_vma_set_range(s))
+				 : 0;
+
 		if (rc)
 			return msn_pass(rc);
 	}
@@ -243,7 +301,8 @@ int msn_mm_fork(struct msn_mm *mm, struct msn_address_space *as,
 			    &(struct msn_mm_opts){ .memfile = mm->memfile,
 						   .as = as,
 						   .layout = mm->layout,
-						   .account = mm->account });
+						   .account = mm->account,
+						   .limits = &mm->limits });
 
 	if (rc)
 		return msn_pass(rc);
@@ -254,6 +313,7 @@ int msn_mm_fork(struct msn_mm *mm, struct msn_address_space *as,
 		if (rc)
 			return msn_pass(rc);
 		msn_rwlock_write_nested(&child->mapping);
+		child->heap = mm->heap;
 		rc = copy_vmas(mm, child);
 		if (rc == 0)
 			rc = fork_pages(mm, child);

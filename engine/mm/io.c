@@ -22,7 +22,7 @@ enum io_kind { IO_IN, IO_OUT, IO_ZERO };
 struct io {
 	struct msn_mm *mm;
 	enum io_kind kind;
-	bool ignore;
+	struct msn_mm_io how;
 	uint64_t addr; /* where it stands */
 	char *buf;     /* where it stands; NULL for IO_ZERO */
 	size_t left;
@@ -41,12 +41,26 @@ static void io_advance(struct io *io, size_t n)
 		io->buf += n;
 }
 
+/* What a debugger may do: up to what mprotect() could grant, but never write
+ * to an object that the mapping may not write to (FOLL_FORCE of Linux). */
+static bool is_forced(const struct msn_vma *v, unsigned need)
+{
+	if (need == MSN_ACCESS_READ)
+		return v->flags & (MSN_VMA_READ | MSN_VMA_MAYREAD);
+	return (v->flags & MSN_VMA_WRITE) ||
+	       (v->flags & (MSN_VMA_SHARED | MSN_VMA_MAYWRITE)) ==
+		       MSN_VMA_MAYWRITE;
+}
+
 static bool is_permitted(const struct io *io, const struct msn_vma *v)
 {
-	unsigned perms = io->ignore ? v->max_perms : v->perms;
-	unsigned need = io_access(io);
+	unsigned need = io_access(io), perms = msn_vma_perms(v);
 
-	return (need & ~msn_access_effective(perms)) == 0;
+	if (io->how.ignore_permissions)
+		return is_forced(v, need);
+	if (!io->how.remote)
+		perms = msn_access_effective(perms);
+	return (need & ~perms) == 0;
 }
 
 /* The pages from where the copy stands to its end, inside the mapping. */
@@ -107,37 +121,35 @@ static int move_run(struct io *io, const struct msn_page_place *place)
 	return msn_pass(rc);
 }
 
-/* Memory that was never touched: reads as zero and stays nowhere. */
-static void read_nothing(struct io *io, const struct msn_page_place *place)
-{
-	size_t len = place->length - (io->addr & MSN_PAGE_MASK);
-
-	if (len > io->left)
-		len = io->left;
-	memset(io->buf, 0, len);
-	io_advance(io, len);
-}
-
 /* One step through placements.  The mapping lock is held. */
 static int step_placed(struct io *io, struct msn_seg vma)
 {
 	struct msn_addr_range want = io_want(io, msn_vma_set_range(vma));
-	struct msn_mm *mm = io->mm;
 	struct msn_page_place place;
 	int rc;
 
-	{
-		msn_read_scope(&mm->active);
-		if (msn_mm_peek_page(mm, vma, want, io_access(io), &place))
-			return msn_pass(move_run(io, &place));
-	}
-	msn_write_scope(&mm->active);
-	rc = msn_mm_get_page(mm, vma, want, io_access(io), &place);
-	if (rc == MSN_PAGE_E_ZERO) {
-		read_nothing(io, &place);
-		return 0;
-	}
+	msn_write_scope(&io->mm->active);
+	rc = msn_mm_get_page(
+		io->mm, vma, want,
+		io_access(io) | (io->how.remote ? MSN_ACCESS_PIN : 0), &place);
 	return rc ? msn_pass(rc) : msn_pass(move_run(io, &place));
+}
+
+/*
+ * One step where everything is in place and permitted, which is the usual case:
+ * one lock, and no look at mappings.  False: nothing was done.
+ */
+static bool step_fast(struct io *io, int *rc)
+{
+	struct msn_addr_range want = io_want(
+		io, (struct msn_addr_range){ 0, msn_page_down(UINT64_MAX) });
+	struct msn_page_place place;
+
+	msn_read_scope(&io->mm->active);
+	if (!msn_mm_peek_permitted(io->mm, want, io_access(io), &place))
+		return false;
+	*rc = move_run(io, &place);
+	return true;
 }
 
 /* One step through the platform's page tables. */
@@ -156,19 +168,20 @@ static int step_kernel(struct io *io, struct msn_seg vma)
 	 * Pages that are not copied on write show the same bytes both ways, and
 	 * this way does not ask the page tables for permission.
 	 */
-	if (io->ignore &&
-	    msn_mm_peek_page(io->mm, vma, want, MSN_ACCESS_WRITE, &place))
+	if (io->how.ignore_permissions &&
+	    msn_mm_peek_page(io->mm, want, MSN_ACCESS_WRITE, &place))
 		return msn_pass(move_run(io, &place));
 	if (io->kind == IO_ZERO && len > sizeof(zeros))
 		len = sizeof(zeros);
 	if (io->kind == IO_IN)
 		rc = msn_address_space_copy_in(io->mm->as, io->addr, io->buf,
-					       len, io->ignore, &done);
+					       len, io->how.ignore_permissions,
+					       &done);
 	else
-		rc = msn_address_space_copy_out(io->mm->as, io->addr,
-						io->kind == IO_OUT ? io->buf
-								   : zeros,
-						len, io->ignore, &done);
+		rc = msn_address_space_copy_out(
+			io->mm->as, io->addr,
+			io->kind == IO_OUT ? io->buf : zeros, len,
+			io->how.ignore_permissions, &done);
 	io_advance(io, done);
 	return msn_pass(rc);
 }
@@ -176,15 +189,22 @@ static int step_kernel(struct io *io, struct msn_seg vma)
 static int step(struct io *io)
 {
 	struct msn_mm *mm = io->mm;
+	bool kernel = mm->as->ops->kernel_faults;
 	struct msn_seg vma;
+	int rc;
 
+	if (!kernel && !io->how.ignore_permissions && !io->how.remote &&
+	    step_fast(io, &rc))
+		return msn_pass(rc);
+	if (!kernel && !io->how.remote && !msn_mm_reach(mm, io->addr))
+		return msn_fail(-EFAULT);
 	msn_read_scope(&mm->mapping);
 	vma = msn_vma_set_find(&mm->vmas, io->addr);
 	if (!msn_seg_ok(vma) ||
 	    !is_permitted(io, msn_vma_set_value(&mm->vmas, vma)))
 		return msn_fail(-EFAULT);
-	return mm->as->ops->kernel_faults ? msn_pass(step_kernel(io, vma))
-					  : msn_pass(step_placed(io, vma));
+	return kernel ? msn_pass(step_kernel(io, vma))
+		      : msn_pass(step_placed(io, vma));
 }
 
 static int run_io(struct io io, size_t *done)
@@ -208,7 +228,7 @@ int msn_mm_copy_in(struct msn_mm *mm, uint64_t addr, void *dst, size_t len,
 {
 	return msn_pass(run_io((struct io){ .mm = mm,
 					    .kind = IO_IN,
-					    .ignore = io.ignore_permissions,
+					    .how = io,
 					    .addr = addr,
 					    .buf = dst,
 					    .left = len },
@@ -220,7 +240,7 @@ int msn_mm_copy_out(struct msn_mm *mm, uint64_t addr, const void *src,
 {
 	return msn_pass(run_io((struct io){ .mm = mm,
 					    .kind = IO_OUT,
-					    .ignore = io.ignore_permissions,
+					    .how = io,
 					    .addr = addr,
 					    .buf = (char *)(uintptr_t)src,
 					    .left = len },
@@ -232,7 +252,7 @@ int msn_mm_zero_out(struct msn_mm *mm, uint64_t addr, size_t len,
 {
 	return msn_pass(run_io((struct io){ .mm = mm,
 					    .kind = IO_ZERO,
-					    .ignore = io.ignore_permissions,
+					    .how = io,
 					    .addr = addr,
 					    .left = len },
 			       done));

@@ -53,7 +53,9 @@ static struct msn_layout default_layout(const struct msn_address_space *as)
 	struct msn_addr_range r = msn_addr_range_intersect(
 		as->region, (struct msn_addr_range){ LAYOUT_MIN, LAYOUT_MAX });
 
-	return (struct msn_layout){ r.start, r.end, r.end };
+	return (struct msn_layout){ .min_addr = r.start,
+				    .max_addr = r.end,
+				    .top_down_base = r.end };
 }
 
 int msn_mm_new(struct msn_mm **out, const struct msn_mm_opts *opts)
@@ -70,6 +72,7 @@ int msn_mm_new(struct msn_mm **out, const struct msn_mm_opts *opts)
 	mm->account = opts->account;
 	mm->layout =
 		opts->layout.max_addr ? opts->layout : default_layout(mm->as);
+	mm->limits = opts->limits ? *opts->limits : msn_mm_no_limits();
 	msn_rwlock_init(&mm->mapping, MSN_RANK_MM_MAPPING);
 	msn_rwlock_init(&mm->active, MSN_RANK_MM_ACTIVE);
 	msn_vma_set_init(&mm->vmas, &msn_vma_ops);
@@ -90,7 +93,7 @@ static struct msn_identity *remove_first(struct msn_mm *mm)
 		msn_mappable_remove_mapping(v->mappable, &mm->space, r,
 					    v->offset,
 					    msn_vma_writes_object(v));
-	msn_text_unref(v->name);
+	msn_vma_unref_all_but_identity(v);
 	msn_vma_set_remove(&mm->vmas, s);
 	return id;
 }

@@ -34,17 +34,47 @@
 
 struct msn_mm;
 
-/* Where mappings may be, and where the search for a place begins. */
+/*
+ * Where mappings may be, and where the search for a place begins: downwards
+ * from the top-down base, and if nothing is free there, upwards from the
+ * bottom-up base (mmap_base and mmap_legacy_base of Linux).
+ */
 struct msn_layout {
-	uint64_t min_addr, max_addr;
-	uint64_t top_down_base; /* highest end that is tried first */
+	uint64_t min_addr;	 /* vm.mmap_min_addr */
+	uint64_t max_addr;	 /* TASK_SIZE */
+	uint64_t top_down_base;	 /* highest end that is tried first */
+	uint64_t bottom_up_base; /* 0: a third of max_addr */
+	bool bottom_up;		 /* the legacy layout: upwards only */
 };
+
+/* No limit. */
+#define MSN_UNLIMITED UINT64_MAX
+
+/* What a space may have: resource limits of a process, and of the host. */
+struct msn_mm_limits {
+	uint64_t as; /* RLIMIT_AS, bytes */
+	uint64_t
+		data; /* RLIMIT_DATA, bytes; 0: @data_max counts, as in Linux */
+	uint64_t data_max; /* its hard limit */
+	uint64_t stack;	   /* RLIMIT_STACK, bytes: how far a stack grows */
+	uint64_t memlock;  /* RLIMIT_MEMLOCK, bytes */
+	uint64_t commit;   /* bytes of private memory in one request: what the
+			      host's heuristic overcommit allows */
+	uint64_t mappings; /* vm.max_map_count */
+	bool can_lock;	   /* CAP_IPC_LOCK: memlock does not count */
+	bool can_map_low;  /* CAP_SYS_RAWIO: below layout.min_addr */
+};
+
+/* Everything unlimited but mappings, which are MSN_MAPPING_COUNT_MAX. */
+struct msn_mm_limits msn_mm_no_limits(void);
 
 struct msn_mm_opts {
 	struct msn_memfile *memfile;  /* borrowed; outlives the space */
 	struct msn_address_space *as; /* taken over, also on failure */
 	struct msn_layout layout;     /* zeroed: the whole lower half */
 	msn_account_id account;	      /* pays for the space's own pages */
+	/* NULL: msn_mm_no_limits().  Copied. */
+	const struct msn_mm_limits *limits;
 };
 
 MSN_MUST_CHECK int msn_mm_new(struct msn_mm **out,
@@ -56,6 +86,10 @@ MSN_DEFINE_AUTO(struct msn_mm, msn_mm_free)
 
 /* The face that mappables see. */
 struct msn_mapping_space *msn_mm_mapping_space(struct msn_mm *mm);
+
+/* Replaces the limits: setrlimit(2).  What is mapped already stays. */
+void msn_mm_set_limits(struct msn_mm *mm, const struct msn_mm_limits *limits);
+void msn_mm_get_limits(struct msn_mm *mm, struct msn_mm_limits *out);
 
 /* ---- The mmap family ----------------------------------------------------- */
 
@@ -69,12 +103,13 @@ MSN_MUST_CHECK int msn_mm_munmap(struct msn_mm *mm, uint64_t addr,
 				 uint64_t length);
 
 /*
- * mprotect(2): -EINVAL unaligned, -ENOMEM for a hole (what came before it is
- * changed), -EACCES beyond a mapping's max_perms.  @grows_down: PROT_GROWSDOWN.
+ * mprotect(2), @prot as there, PROT_GROWSDOWN and PROT_GROWSUP included:
+ * -EINVAL unaligned or unknown bits, -ENOMEM for a hole (what came before it is
+ * changed), a limit, or no memory; -EACCES beyond a mapping's max_perms; -EPERM
+ * for a sealed one.
  */
 MSN_MUST_CHECK int msn_mm_mprotect(struct msn_mm *mm, uint64_t addr,
-				   uint64_t length, unsigned perms,
-				   bool grows_down);
+				   uint64_t length, int prot);
 
 /*
  * fork(2): a new space with the same mappings over @as (taken over, also on
@@ -100,8 +135,18 @@ enum msn_mm_error {
 MSN_MUST_CHECK int msn_mm_handle_fault(struct msn_mm *mm, uint64_t addr,
 				       unsigned access);
 
+/* Whose access it is; zeroed: that of the code that runs in the space. */
 struct msn_mm_io {
-	bool ignore_permissions; /* a debugger's access: up to max_perms */
+	/*
+	 * A debugger's (ptrace, /proc/PID/mem): what mprotect() could grant is
+	 * granted, and a private page that may not be written is copied first.
+	 */
+	bool ignore_permissions;
+	/*
+	 * Another process's (process_vm_readv(2)): reading needs PROT_READ
+	 * itself, and stacks do not grow.
+	 */
+	bool remote;
 };
 
 /*
@@ -209,12 +254,13 @@ MSN_MUST_CHECK int msn_mm_read_private(struct msn_mm *mm, uint64_t addr,
 
 /* ---- Listings and checks ------------------------------------------------- */
 
-/* Bytes of mappings; bytes of placements. */
+/* Bytes of mappings; bytes of pages in place, what only reads as zero apart. */
 uint64_t msn_mm_mapped_bytes(struct msn_mm *mm);
 uint64_t msn_mm_placed_bytes(struct msn_mm *mm);
 
-/* The listing of /proc/PID/maps, as a string for free(). */
+/* The listings of /proc/PID/maps and smaps, as a string for free(). */
 MSN_MUST_CHECK int msn_mm_maps(struct msn_mm *mm, char **out);
+MSN_MUST_CHECK int msn_mm_smaps(struct msn_mm *mm, char **out);
 
 /* Text of the first broken invariant, or NULL. */
 const char *msn_mm_check(struct msn_mm *mm);

@@ -7,8 +7,10 @@
 #define MSN_MM_MM_INTERNAL_H
 
 #include "base/lock.h"
+#include "mm/maps_line.h"
 #include "mm/mm.h"
 #include "mm/pma.h"
+#include "mm/smaps.h"
 #include "mm/vma.h"
 
 /* Identities to let go of once no lock of the space is held. */
@@ -23,6 +25,11 @@ struct msn_captured {
 	struct msn_invalidate_opts opts;
 };
 
+/* Bytes of mappings by the kinds that limits speak of. */
+struct msn_mm_sizes {
+	uint64_t total, data, stack, locked;
+};
+
 struct msn_mm {
 	struct msn_mapping_space space;
 	struct msn_memfile *memfile;  /* set once */
@@ -32,7 +39,17 @@ struct msn_mm {
 	uint8_t origin[16];	      /* set once, by msn_mm_set_origin() */
 
 	struct msn_rwlock mapping; /* rank MSN_RANK_MM_MAPPING */
-	struct msn_vma_set vmas;   /* under mapping */
+	/*
+	 * Under mapping; but a vma's anon is set under mapping for reading and
+	 * active for writing (a fault), and so is read under either.
+	 */
+	struct msn_vma_set vmas;
+	struct msn_mm_sizes sizes; /* under mapping */
+	/* Counted as locked though no mapping is: mremap; under mapping. */
+	uint64_t stuck_locked;
+	struct msn_mm_limits limits; /* under mapping */
+	uint32_t def_flags; /* of new mappings (mlockall); under mapping */
+	struct msn_addr_range heap; /* brk: its start and the break; mapping */
 
 	struct msn_rwlock active; /* rank MSN_RANK_MM_ACTIVE */
 	struct msn_pma_set pmas;  /* under active */
@@ -58,33 +75,118 @@ void msn_dropped_add(struct msn_dropped *d, struct msn_identity *id);
 /* Before: no lock of the space is held. */
 void msn_dropped_let_go(struct msn_dropped *d);
 
+/* ---- limits.c ------------------------------------------------------------ */
+
+/* Adds @bytes (modulo 2^64) of a mapping with @flags. */
+void msn_mm_add_sizes(struct msn_mm_sizes *s, uint32_t flags, uint64_t bytes);
+
+/* The same for the space; negative for what goes.  Mapping lock, writing. */
+void msn_mm_count_pages(struct msn_mm *mm, uint32_t flags, int64_t bytes);
+
+/* may_expand_vm() of Linux: RLIMIT_AS and RLIMIT_DATA.  Mapping lock held. */
+bool msn_mm_may_expand(const struct msn_mm *mm, uint32_t flags, uint64_t bytes);
+
+/* mlock_future_ok(): RLIMIT_MEMLOCK, unless @flags has no LOCKED. */
+bool msn_mm_may_lock(const struct msn_mm *mm, uint32_t flags, uint64_t bytes);
+
+/* can_do_mlock(): may it lock anything at all? */
+bool msn_mm_can_lock(const struct msn_mm *mm);
+
+/*
+ * Sets *@refused to -ENOMEM if the host would not grant @bytes of shared memory
+ * in one request.  Takes the mapping lock.
+ */
+void msn_mm_check_commit(struct msn_mm *mm, uint64_t bytes, bool no_reserve,
+			 int *refused);
+
+/* Would the host grant @bytes of private memory in one request? */
+bool msn_mm_may_commit(const struct msn_mm *mm, uint64_t bytes);
+
+/* ---- vma_merge.c --------------------------------------------------------- */
+
+/*
+ * Gives @part, which lies inside one mapping, the flags, name and policy of @to
+ * (borrowed; it is that mapping's value but for those).  Merges with the
+ * neighbours where the kernel would (vma_modify()), else cuts.  *@out becomes
+ * the mapping that has @part now.  -ENOMEM: no memory, or too many mappings;
+ * one cut may have been made.  Mapping lock held for writing.
+ */
+MSN_MUST_CHECK int msn_vma_modify(struct msn_mm *mm, struct msn_addr_range part,
+				  const struct msn_vma *to,
+				  struct msn_seg *out);
+
+/*
+ * Puts a mapping at @ar, where none is: makes a neighbour longer where the
+ * kernel would (vma_merge_new_range()), else inserts a copy of @v.  Takes
+ * references of its own.  v->anon: of the mapping that a move copies from, else
+ * NULL.  Never fails if two changes were reserved.  Mapping lock for writing.
+ */
+struct msn_seg msn_vma_add(struct msn_mm *mm, struct msn_addr_range ar,
+			   const struct msn_vma *v);
+
+/* As above, but makes the mapping below longer or does nothing (brk). */
+bool msn_vma_extend(struct msn_mm *mm, struct msn_addr_range ar,
+		    const struct msn_vma *v);
+
+/* Cuts at both ends of @ar.  Before: two changes were reserved. */
+void msn_vma_cut_reserved(struct msn_mm *mm, struct msn_addr_range ar);
+
+/*
+ * anon_vma_prepare() of Linux: the mapping at @s is about to get a page of its
+ * own.  Mapping lock for reading and active for writing, or mapping for
+ * writing.  -ENOMEM.
+ */
+MSN_MUST_CHECK int msn_vma_prepare_anon(struct msn_mm *mm, struct msn_seg s);
+
 /* ---- place.c ------------------------------------------------------------- */
 
 /*
  * Chooses where a mapping of @length bytes goes.  The mapping lock is held.  0,
- * -ENOMEM or -EEXIST.
+ * -ENOMEM, -EEXIST, -EINVAL or -EPERM.
  */
 MSN_MUST_CHECK int msn_mm_find_place(struct msn_mm *mm,
 				     const struct msn_mmap_opts *opts,
 				     uint64_t length,
 				     struct msn_addr_range *out);
 
-/* ---- map.c --------------------------------------------------------------- */
+/* The lowest address that the mapping at @s keeps free for itself. */
+uint64_t msn_mm_guard_start(struct msn_mm *mm, struct msn_seg s);
+
+/* ---- unmap.c ------------------------------------------------------------- */
 
 /*
- * Makes sure that unmapping @ar cannot fail afterwards: nodes for the cuts and
- * room for the identities.  The mapping lock is held for writing.
+ * Cuts the mappings at the ends of @ar and makes sure that unmapping cannot
+ * fail afterwards.  -EPERM: one is sealed; -ENOMEM; a cut may have been made
+ * (as in Linux).  The mapping lock is held for writing.
  */
-MSN_MUST_CHECK int msn_mm_prepare_unmap(struct msn_mm *mm,
-					struct msn_addr_range ar,
-					struct msn_dropped *d);
+MSN_MUST_CHECK int msn_mm_gather(struct msn_mm *mm, struct msn_addr_range ar,
+				 struct msn_dropped *d);
 
 /*
- * Removes mappings and placements in @ar.  Prepared; mapping lock held for
+ * Removes mappings and placements in @ar.  Gathered; mapping lock held for
  * writing; takes the active lock.
  */
-void msn_mm_unmap_prepared(struct msn_mm *mm, struct msn_addr_range ar,
+void msn_mm_unmap_gathered(struct msn_mm *mm, struct msn_addr_range ar,
 			   struct msn_dropped *d);
+
+/* munmap() of a checked range.  Mapping lock held for writing. */
+MSN_MUST_CHECK int msn_mm_unmap_locked(struct msn_mm *mm,
+				       struct msn_addr_range ar,
+				       struct msn_dropped *d);
+
+/* ---- map.c --------------------------------------------------------------- */
+
+/* What a mapping is refused for, and when Linux says so. */
+struct msn_map_refusal {
+	int early; /* after the place and the locks were looked at; 0: not */
+	int late;  /* after what was there has been unmapped; 0: not */
+};
+
+/* msn_mm_mmap() that may be told to refuse. */
+MSN_MUST_CHECK int msn_mm_map_unless(struct msn_mm *mm,
+				     const struct msn_mmap_opts *opts,
+				     struct msn_map_refusal refusal,
+				     uint64_t *addr);
 
 /* What is asked of the host about pages that are put in place. */
 struct msn_commit {
@@ -94,8 +196,7 @@ struct msn_commit {
 /* ---- fault.c ------------------------------------------------------------- */
 
 enum msn_page_error {
-	MSN_PAGE_E_BUS = 1,  /* there is no such page */
-	MSN_PAGE_E_ZERO = 2, /* nowhere yet: reads as zero */
+	MSN_PAGE_E_BUS = 1, /* there is no such page */
 };
 
 /* Where the page at an address is, and how far that goes. */
@@ -104,6 +205,12 @@ struct msn_page_place {
 	uint64_t offset; /* of the address itself */
 	uint64_t length; /* bytes from there on */
 };
+
+/*
+ * With READ: as pin_user_pages() of Linux (process_vm_readv(2)), which first
+ * gives the space a copy of what it shares with a fork.
+ */
+#define MSN_ACCESS_PIN (1u << 3)
 
 /*
  * Finds the pages at want.start for @access (READ, WRITE), putting them in
@@ -119,9 +226,91 @@ MSN_MUST_CHECK int msn_mm_get_page(struct msn_mm *mm, struct msn_seg vma,
  * As above, but only if nothing has to change: active held for reading is
  * enough.  False: msn_mm_get_page() is needed.
  */
-bool msn_mm_peek_page(struct msn_mm *mm, struct msn_seg vma,
-		      struct msn_addr_range want, unsigned access,
-		      struct msn_page_place *place);
+bool msn_mm_peek_page(struct msn_mm *mm, struct msn_addr_range want,
+		      unsigned access, struct msn_page_place *place);
+
+/* The same, if the mapping's rights permit @access: no other lock is needed. */
+bool msn_mm_peek_permitted(struct msn_mm *mm, struct msn_addr_range want,
+			   unsigned access, struct msn_page_place *place);
+
+/*
+ * Is there a mapping at @addr, perhaps after the stack above has grown?  Takes
+ * the mapping lock.
+ */
+bool msn_mm_reach(struct msn_mm *mm, uint64_t addr);
+
+/* ---- stack.c ------------------------------------------------------------- */
+
+/* stack_guard_gap of Linux: what stays free below a stack. */
+#define MSN_GUARD_BYTES (UINT64_C(256) << MSN_PAGE_SHIFT)
+
+/*
+ * Makes the stack above @addr reach down to it.  0 also if @addr is mapped
+ * already; -EFAULT, -EPERM, -ENOMEM.  Mapping lock held for writing.
+ */
+MSN_MUST_CHECK int msn_mm_grow_stack(struct msn_mm *mm, uint64_t addr);
+
+/* ---- translate.c --------------------------------------------------------- */
+
+/* The part of @want from its start that has no placement; may be empty. */
+struct msn_addr_range msn_mm_gap_at(struct msn_mm *mm,
+				    struct msn_addr_range want);
+
+/*
+ * Asks the object for the pages behind @required, as a part of @optional.  0 if
+ * at least the first page of @required is in place now.  Locks as
+ * msn_mm_get_page().
+ */
+MSN_MUST_CHECK int msn_mm_place_translated(struct msn_mm *mm,
+					   struct msn_seg vma,
+					   struct msn_addr_range required,
+					   struct msn_addr_range optional,
+					   unsigned access);
+
+/*
+ * Places the neighbours of the page at want.start that are in memory, and it
+ * too if it is.  Returns how far into @want a fault there may place pages:
+ * those behind would make faults of their own.
+ */
+uint64_t msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma,
+			     struct msn_addr_range want);
+
+/* ---- cow.c --------------------------------------------------------------- */
+
+/*
+ * Makes the placement at @seg writable at want.start, by taking it over or by
+ * copying, and as far into @want as comes along.  Locks as msn_mm_get_page().
+ */
+MSN_MUST_CHECK int msn_mm_break_cow(struct msn_mm *mm, struct msn_seg seg,
+				    struct msn_addr_range want);
+
+/*
+ * Are the first pages of *@part, a part of the placement @p at @whole, shared
+ * with a fork?  *@part becomes as long as the answer is the same.
+ */
+bool msn_mm_is_shared_copy(struct msn_mm *mm, const struct msn_pma *p,
+			   struct msn_addr_range whole,
+			   struct msn_addr_range *part);
+
+/*
+ * Gives the space its own copy of such pages, for a reader that Linux would let
+ * pin them.  Locks as msn_mm_get_page().
+ */
+MSN_MUST_CHECK int msn_mm_unshare(struct msn_mm *mm, struct msn_seg seg,
+				  struct msn_addr_range part);
+
+/*
+ * Puts new pages of the space's own at @ar, copies of @src of @from's file, or
+ * zero if @from is NULL; what was placed there is dropped.  MSN_PAGE_E_BUS if
+ * a page cannot be read.
+ */
+MSN_MUST_CHECK int msn_mm_place_fresh(struct msn_mm *mm,
+				      struct msn_addr_range ar,
+				      uint8_t vma_perms,
+				      const struct msn_pma *from,
+				      struct msn_file_range src);
+
+/* ---- populate.c ---------------------------------------------------------- */
 
 /*
  * Platform with kernel faults: puts everything in @ar, inside one mapping, in
@@ -132,12 +321,29 @@ MSN_MUST_CHECK int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
 				    struct msn_commit commit);
 
 /*
- * Any other platform: puts the pages in place that accesses to @ar would, as
+ * Any platform: puts the pages in place that accesses to @ar would, as
  * MAP_POPULATE does: writable private ones as if they were written.  Stops at
  * the first page that cannot be had and says why.  Same locks.
  */
 MSN_MUST_CHECK int msn_mm_populate(struct msn_mm *mm, struct msn_seg vma,
 				   struct msn_addr_range ar);
+
+/*
+ * MADV_POPULATE_READ or, with @write, MADV_POPULATE_WRITE of @ar, a part of the
+ * mapping at @vma: -EINVAL if its rights forbid that; -EFAULT for a page that
+ * is not there; -EHWPOISON, -ENOMEM.  Any platform.  Mapping lock held; takes
+ * active.
+ */
+MSN_MUST_CHECK int msn_mm_populate_as(struct msn_mm *mm, struct msn_seg vma,
+				      struct msn_addr_range ar, bool write);
+
+/*
+ * mm_populate() of Linux: the above for every mapping in @ar that wants it
+ * (those that are locked on fault do not).  With @ignore goes on past what
+ * cannot be had; else says why as mlock(2) does.  Takes the locks it needs.
+ */
+MSN_MUST_CHECK int msn_mm_populate_range(struct msn_mm *mm,
+					 struct msn_addr_range ar, bool ignore);
 
 /* ---- pages.c ------------------------------------------------------------- */
 
@@ -148,6 +354,31 @@ MSN_MUST_CHECK int msn_mm_populate(struct msn_mm *mm, struct msn_seg vma,
  */
 void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 		       bool keep_private);
+
+/* The same for all of @ar, but the page tables are left as they are. */
+void msn_mm_forget_pages(struct msn_mm *mm, struct msn_addr_range ar);
+
+/* ---- report.c ------------------------------------------------------------ */
+
+/* What a listing shows of the mapping at @s.  Borrowed texts. */
+void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
+			  struct msn_maps_line *out);
+
+/* ---- smaps.c ------------------------------------------------------------- */
+
+/*
+ * In how many placements the first page of @r, a part of @p, is; *@run as
+ * msn_file_sharers() says.
+ */
+uint64_t msn_mm_sharers(struct msn_mm *mm, const struct msn_pma *p,
+			struct msn_file_range r, struct msn_file_range *run);
+
+/*
+ * Sums up the placements in @ar, a part of the mapping @v.  The active lock is
+ * held.
+ */
+void msn_mm_sum_placed(struct msn_mm *mm, struct msn_addr_range ar,
+		       const struct msn_vma *v, struct msn_smaps *out);
 
 /* ---- invalidate.c -------------------------------------------------------- */
 

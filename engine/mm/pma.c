@@ -13,8 +13,9 @@ static bool pma_merge(struct msn_seg_range a, void *va, struct msn_seg_range b,
 	(void)b;
 	return l->file == r->file &&
 	       l->offset + (a.end - a.start) == r->offset &&
-	       l->perms == r->perms && l->private == r->private &&
-	       l->need_cow == r->need_cow;
+	       l->perms == r->perms && l->vma_perms == r->vma_perms &&
+	       l->private == r->private && l->need_cow == r->need_cow &&
+	       l->lazy_free == r->lazy_free;
 }
 
 static void pma_split(struct msn_seg_range r, void *value, uint64_t at,

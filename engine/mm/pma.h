@@ -15,9 +15,11 @@
 struct msn_pma {
 	struct msn_file *file; /* one reference on each page */
 	uint64_t offset;
-	uint8_t perms; /* the most that the translation allows */
-	bool private;  /* pages of the space, not of the object mapped there */
-	bool need_cow; /* others may see them: copy before writing */
+	uint8_t perms;	   /* the most that the translation allows */
+	uint8_t vma_perms; /* what the mapping allows now, effective */
+	bool private;	/* pages of the space, not of the object mapped there */
+	bool need_cow;	/* others may see them: copy before writing */
+	bool lazy_free; /* MADV_FREE: given up unless written to again */
 };
 
 MSN_SEGSET_DEFINE(msn_pma_set, struct msn_addr_range, struct msn_pma)

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "mm/maps_line.h"
+#include "mm/zero.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,8 +23,14 @@ uint64_t msn_mm_mapped_bytes(struct msn_mm *mm)
 
 uint64_t msn_mm_placed_bytes(struct msn_mm *mm)
 {
+	uint64_t sum = 0;
+
 	msn_read_scope(&mm->active);
-	return mm->pmas.core.span;
+	for (struct msn_seg s = msn_pma_set_first(&mm->pmas); msn_seg_ok(s);
+	     s = msn_seg_next(s))
+		if (!msn_is_zero_file(msn_pma_set_value(&mm->pmas, s)->file))
+			sum += msn_addr_range_length(msn_pma_set_range(s));
+	return sum;
 }
 
 static void view_mapping(struct msn_mm *mm, struct msn_seg s,
@@ -33,15 +40,15 @@ static void view_mapping(struct msn_mm *mm, struct msn_seg s,
 
 	*out = (struct msn_mapping_view){
 		.addr = msn_vma_set_range(s),
-		.perms = v->perms,
-		.max_perms = v->max_perms,
-		.private = v->private,
-		.grows_down = v->grows_down,
-		.stack = v->stack,
-		.mlock_mode = v->mlock_mode,
+		.perms = msn_vma_perms(v),
+		.max_perms = msn_vma_max_perms(v),
+		.private = msn_vma_private(v),
+		.grows_down = v->flags & MSN_VMA_GROWSDOWN,
+		.stack = v->flags & MSN_VMA_NOHUGEPAGE,
+		.mlock_mode = msn_vma_mlock_mode(v),
 		.name_mut = v->name_mut,
 		.name = msn_vma_name(v),
-		.offset = v->offset,
+		.offset = v->identity ? v->offset : 0,
 		.mappable = v->mappable,
 		.identity = v->identity,
 	};
@@ -67,10 +74,12 @@ struct listing {
 	size_t len, cap;
 };
 
-static int list_mapping(void *ctx, const struct msn_mapping_view *v)
+static void describe_line(const struct msn_mapping_view *v,
+			  struct msn_maps_line *out)
 {
 	uint64_t dev = v->identity ? msn_identity_device_id(v->identity) : 0;
-	struct msn_maps_line line = {
+
+	*out = (struct msn_maps_line){
 		.start = v->addr.start,
 		.end = v->addr.end,
 		.offset = v->offset,
@@ -81,8 +90,23 @@ static int list_mapping(void *ctx, const struct msn_mapping_view *v)
 		.dev_minor = minor(dev),
 		.name = v->name,
 	};
+}
+
+void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
+			  struct msn_maps_line *out)
+{
+	struct msn_mapping_view v;
+
+	view_mapping(mm, s, &v);
+	describe_line(&v, out);
+}
+
+static int list_mapping(void *ctx, const struct msn_mapping_view *v)
+{
+	struct msn_maps_line line;
 	struct listing *l = ctx;
 
+	describe_line(v, &line);
 	if (l->cap - l->len < MSN_MAPS_LINE_MAX) {
 		size_t cap = l->cap * 2 + 2 * MSN_MAPS_LINE_MAX;
 		char *grown = msn_realloc_array(l->text, cap, 1);
@@ -115,33 +139,45 @@ int msn_mm_maps(struct msn_mm *mm, char **out)
 
 static const char *check_vmas(struct msn_mm *mm)
 {
+	struct msn_mm_sizes sum = { 0 };
+
 	for (struct msn_seg s = msn_vma_set_first(&mm->vmas); msn_seg_ok(s);
 	     s = msn_seg_next(s)) {
 		const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
 
 		if (!msn_addr_range_page_aligned(msn_vma_set_range(s)))
 			return "a mapping is not page aligned";
-		if (v->perms & ~v->max_perms)
+		if (msn_vma_perms(v) & ~msn_vma_max_perms(v))
 			return "a mapping permits more than its maximum";
-		if (v->grows_down && v->mappable)
+		if ((v->flags & MSN_VMA_GROWSDOWN) && v->mappable)
 			return "a stack maps an object";
-		if (!v->private && !v->mappable)
+		if (!msn_vma_private(v) && !v->mappable)
 			return "a shared mapping has no object";
+		msn_mm_add_sizes(&sum, v->flags,
+				 msn_addr_range_length(msn_vma_set_range(s)));
 	}
+	sum.locked += mm->stuck_locked;
+	if (memcmp(&sum, &mm->sizes, sizeof(sum)) != 0)
+		return "the sizes that limits count do not add up";
 	return NULL;
 }
 
-/* Is all of @ar mapped, and private if @private? */
-static bool is_mapped(struct msn_mm *mm, struct msn_addr_range ar, bool private)
+/* Is all of @ar mapped, as a placement with the rights @p->vma_perms needs? */
+static bool is_mapped(struct msn_mm *mm, struct msn_addr_range ar,
+		      const struct msn_pma *p)
 {
+	bool private = p->private || p->need_cow;
 	uint64_t at = ar.start;
 
 	while (at < ar.end) {
 		struct msn_seg s = msn_vma_set_find(&mm->vmas, at);
+		const struct msn_vma *v;
 
 		if (!msn_seg_ok(s))
 			return false;
-		if (private && !msn_vma_set_value(&mm->vmas, s)->private)
+		v = msn_vma_set_value(&mm->vmas, s);
+		if (private != msn_vma_private(v) ||
+		    p->vma_perms != msn_access_effective(msn_vma_perms(v)))
 			return false;
 		at = msn_vma_set_range(s).end;
 	}
@@ -158,7 +194,7 @@ static const char *check_pmas(struct msn_mm *mm)
 		if (!msn_addr_range_page_aligned(r) ||
 		    !msn_page_aligned(p->offset))
 			return "a placement is not page aligned";
-		if (!is_mapped(mm, r, p->private || p->need_cow))
+		if (!is_mapped(mm, r, p))
 			return "a placement has no mapping of its kind";
 		if (p->private && !p->need_cow &&
 		    p->file != msn_memfile_file(mm->memfile))

@@ -1,5 +1,5 @@
 /*
- * vma: merging, cutting and naming mappings.
+ * vma: cutting, counting and naming mappings.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -52,28 +52,24 @@ const char *msn_text_string(const struct msn_text *t)
 	return t->string;
 }
 
-static bool same_name(const struct msn_text *a, const struct msn_text *b)
+bool msn_text_same(const struct msn_text *a, const struct msn_text *b)
 {
 	return a == b || (a && b && strcmp(a->string, b->string) == 0);
 }
 
-static bool vma_merge(struct msn_seg_range a, void *va, struct msn_seg_range b,
-		      void *vb)
+void msn_vma_ref(struct msn_vma *v)
 {
-	const struct msn_vma *l = va, *r = vb;
+	msn_identity_inc_ref(v->identity);
+	msn_text_ref(v->name);
+	msn_anon_chain_ref(v->anon);
+	msn_policy_ref(v->policy);
+}
 
-	(void)b;
-	if (l->mappable != r->mappable || l->identity != r->identity ||
-	    l->perms != r->perms || l->max_perms != r->max_perms ||
-	    l->private != r->private || l->grows_down != r->grows_down ||
-	    l->stack != r->stack || l->mlock_mode != r->mlock_mode ||
-	    l->name_mut != r->name_mut || !same_name(l->name, r->name))
-		return false;
-	if (l->mappable && l->offset + (a.end - a.start) != r->offset)
-		return false;
-	msn_identity_dec_ref(r->identity); /* not the last: @va has one */
-	msn_text_unref(r->name);
-	return true;
+void msn_vma_unref_all_but_identity(struct msn_vma *v)
+{
+	msn_text_unref(v->name);
+	msn_anon_chain_unref(v->anon);
+	msn_policy_unref(v->policy);
 }
 
 static void vma_split(struct msn_seg_range r, void *value, uint64_t at,
@@ -82,15 +78,13 @@ static void vma_split(struct msn_seg_range r, void *value, uint64_t at,
 	const struct msn_vma *v = value;
 	struct msn_vma *tail = right;
 
-	if (v->mappable)
-		tail->offset = v->offset + (at - r.start);
-	msn_identity_inc_ref(tail->identity);
-	msn_text_ref(tail->name);
+	tail->offset = v->offset + (at - r.start);
+	msn_vma_ref(tail);
 }
 
+/* No merge: neighbours become one by vma_merge.c only. */
 const struct msn_segset_ops msn_vma_ops = {
 	.value_size = sizeof(struct msn_vma),
-	.merge = vma_merge,
 	.split = vma_split,
 };
 

@@ -137,8 +137,7 @@ void msn_segset_set_value(struct msn_segset *set, struct msn_seg s,
 		memcpy(msn_seg_value(set, s), value, set->ops->value_size);
 }
 
-/* Gives @s another start and end, which keep its place in the order. */
-static void seg_resize(struct msn_segset *set, struct msn_seg s,
+void msn_segset_resize(struct msn_segset *set, struct msn_seg s,
 		       struct msn_seg_range r)
 {
 	struct msn_seg_range old = msn_seg_range(s);
@@ -149,10 +148,22 @@ static void seg_resize(struct msn_segset *set, struct msn_seg s,
 	msn_segset_node_settle_at(s.leaf, s.index);
 }
 
+struct msn_seg msn_segset_join(struct msn_segset *set, struct msn_seg s)
+{
+	struct msn_seg next = msn_seg_next(s), after;
+	struct msn_seg_range a = msn_seg_range(s), b = msn_seg_range(next);
+
+	msn_assert(a.end == b.start);
+	after = msn_segset_remove(set, next);
+	s = msn_seg_ok(after) ? msn_seg_prev(after) : msn_segset_last(set);
+	msn_segset_resize(set, s, (struct msn_seg_range){ a.start, b.end });
+	return s;
+}
+
 /* Makes *@s and its right neighbour one, if they touch and may. */
 static bool seg_absorb_next(struct msn_segset *set, struct msn_seg *s)
 {
-	struct msn_seg next = msn_seg_next(*s), after;
+	struct msn_seg next = msn_seg_next(*s);
 	struct msn_seg_range a = msn_seg_range(*s), b;
 
 	if (!set->ops->merge || !msn_seg_ok(next))
@@ -161,9 +172,7 @@ static bool seg_absorb_next(struct msn_segset *set, struct msn_seg *s)
 	if (a.end != b.start || !set->ops->merge(a, msn_seg_value(set, *s), b,
 						 msn_seg_value(set, next)))
 		return false;
-	after = msn_segset_remove(set, next);
-	*s = msn_seg_ok(after) ? msn_seg_prev(after) : msn_segset_last(set);
-	seg_resize(set, *s, (struct msn_seg_range){ a.start, b.end });
+	*s = msn_segset_join(set, *s);
 	return true;
 }
 
@@ -190,7 +199,8 @@ static bool segset_merge_in(struct msn_segset *set, struct msn_seg_range r,
 	if (set->ops->value_size)
 		memcpy(copy, value, set->ops->value_size);
 	if (left && set->ops->merge(a, msn_seg_value(set, prev), r, copy)) {
-		seg_resize(set, prev, (struct msn_seg_range){ a.start, r.end });
+		msn_segset_resize(set, prev,
+				  (struct msn_seg_range){ a.start, r.end });
 		*out = prev;
 		if (right)
 			(void)seg_absorb_next(set, out);
@@ -198,7 +208,8 @@ static bool segset_merge_in(struct msn_segset *set, struct msn_seg_range r,
 	}
 	if (right && set->ops->merge(r, copy, b, msn_seg_value(set, next))) {
 		msn_segset_set_value(set, next, copy);
-		seg_resize(set, next, (struct msn_seg_range){ r.start, b.end });
+		msn_segset_resize(set, next,
+				  (struct msn_seg_range){ r.start, b.end });
 		*out = next;
 		return true;
 	}

@@ -168,6 +168,20 @@ MSN_MUST_CHECK int msn_segset_isolate(struct msn_segset *set,
 				      struct msn_seg *out);
 
 /*
+ * Makes @s and the segment after it one, whatever the policy says: the value of
+ * @s stays, that of the other is the caller's problem before the call.  Before:
+ * they touch.  Returns the whole.  Never fails.
+ */
+struct msn_seg msn_segset_join(struct msn_segset *set, struct msn_seg s);
+
+/*
+ * Gives @s another start and end.  Before: @r is not empty and keeps its place
+ * in the order.  Every position stays valid.  Never fails.
+ */
+void msn_segset_resize(struct msn_segset *set, struct msn_seg s,
+		       struct msn_seg_range r);
+
+/*
  * Merges, where the policy allows, all neighbours that meet or touch @r: undoes
  * what isolate did when the parts did not come to differ.
  */
@@ -268,6 +282,16 @@ const char *msn_segset_check(const struct msn_segset *set);
 		struct NAME *set, RANGE r, struct msn_seg *out)                \
 	{                                                                      \
 		return msn_segset_isolate(&set->core, NAME##_raw(r), out);     \
+	}                                                                      \
+	MSN_SEGSET_FN struct msn_seg NAME##_join(struct NAME *set,             \
+						 struct msn_seg s)             \
+	{                                                                      \
+		return msn_segset_join(&set->core, s);                         \
+	}                                                                      \
+	MSN_SEGSET_FN void NAME##_resize(struct NAME *set, struct msn_seg s,   \
+					 RANGE r)                              \
+	{                                                                      \
+		msn_segset_resize(&set->core, s, NAME##_raw(r));               \
 	}                                                                      \
 	MSN_SEGSET_FN void NAME##_merge_range(struct NAME *set, RANGE r)       \
 	{                                                                      \

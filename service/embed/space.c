@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "hostfile/hostfile.h"
+#include "shmem/shmem.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -184,6 +185,7 @@ static int set_object(struct memsnap_space *space,
 		      struct msn_mmap_opts *to, struct msn_identity **id,
 		      struct msn_failure *why)
 {
+	struct msn_shmem *s;
 	uint64_t size;
 	int rc;
 
@@ -194,10 +196,16 @@ static int set_object(struct memsnap_space *space,
 		return 0;
 	if (!msn_page_up(opts->length, &size))
 		return msn_fail(-ENOMEM);
-	rc = msn_shared_new(space->memfile, size,
-			    opts->name ? opts->name : "memsnap", 0,
-			    &to->mappable, id);
-	return msn_pass(rc);
+	rc = msn_shmem_new(
+		&s, &(struct msn_shmem_opts){ .memfile = space->memfile,
+					      .size = size,
+					      .name = opts->name ? opts->name
+								 : "memsnap" });
+	if (rc)
+		return msn_pass(rc);
+	*id = msn_shmem_identity(s);
+	to->mappable = msn_shmem_mappable(s);
+	return 0;
 }
 
 static int map(struct memsnap_space *space,
@@ -280,8 +288,7 @@ int memsnap_space_protect(struct memsnap_space *space, void *addr,
 	if (!rc)
 		rc = check_prot(prot, &why);
 	if (!rc)
-		rc = msn_mm_mprotect(space->mm, (uintptr_t)addr, length,
-				     (unsigned)prot, false);
+		rc = msn_mm_mprotect(space->mm, (uintptr_t)addr, length, prot);
 	if (rc)
 		rc = msn_failure_errno(&why, rc,
 				       "cannot protect 0x%zx bytes at %p",

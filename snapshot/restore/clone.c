@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "hostfile/hostfile.h"
 #include "restore/restore_internal.h"
+#include "shmem/shmem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -259,12 +260,15 @@ static int fill_object(struct cloner *c, size_t index)
 	struct msn_file *image = msn_image_file(c->o->image);
 	struct msn_file_range left = { a->offset, a->offset + a->length };
 	struct msn_translation t;
-	int why;
-	int rc = msn_mappable_translate(c->objects[index],
-					(struct msn_obj_range){ 0, a->length },
-					(struct msn_obj_range){ 0, a->length },
-					MSN_ACCESS_WRITE, &t, 1, &why);
+	int why, rc;
 
+	if (!a->length)
+		return 0;
+	/* One run for all of it; the pages that are written take memory. */
+	rc = msn_mappable_translate(c->objects[index],
+				    (struct msn_obj_range){ 0, a->length },
+				    (struct msn_obj_range){ 0, a->length },
+				    MSN_ACCESS_NONE, &t, 1, &why);
 	if (rc < 0)
 		return msn_pass(rc);
 	while (left.start < left.end) {
@@ -291,11 +295,19 @@ static int fill_object(struct cloner *c, size_t index)
 
 static int make_object(struct cloner *c, const struct msn_manifest_mapping *v)
 {
-	int rc = msn_shared_new(
-		msn_mm_memfile(c->mm), c->m->objects[v->object].size_bytes,
-		v->name, 0, &c->objects[v->object], &c->object_ids[v->object]);
+	struct msn_shmem_opts opts = {
+		.memfile = msn_mm_memfile(c->mm),
+		.size = c->m->objects[v->object].size_bytes,
+		.name = v->name,
+	};
+	struct msn_shmem *s;
+	int rc = msn_shmem_new(&s, &opts);
 
-	return rc ? msn_pass(rc) : msn_pass(fill_object(c, v->object));
+	if (rc)
+		return msn_pass(rc);
+	c->objects[v->object] = msn_shmem_mappable(s);
+	c->object_ids[v->object] = msn_shmem_identity(s);
+	return msn_pass(fill_object(c, v->object));
 }
 
 static int clone_object(struct cloner *c, size_t index)

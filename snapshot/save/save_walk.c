@@ -352,10 +352,10 @@ static int save_translation(struct walk *w, const struct msn_translation *t)
 	return 0;
 }
 
-static int save_object(struct walk *w, struct msn_mappable *obj, uint64_t size)
+/* Saves the pages of @left, which exist. */
+static int save_object_part(struct walk *w, struct msn_mappable *obj,
+			    struct msn_obj_range left)
 {
-	struct msn_obj_range left = { 0, size };
-
 	while (left.start < left.end) {
 		struct msn_translation t;
 		int why;
@@ -374,6 +374,26 @@ static int save_object(struct walk *w, struct msn_mappable *obj, uint64_t size)
 		if (n)
 			return msn_pass(n);
 		left.start = t.source.end;
+	}
+	return 0;
+}
+
+/* Only pages with data are asked for: asking may bring a page into being. */
+static int save_object(struct walk *w, struct msn_mappable *obj, uint64_t size)
+{
+	struct msn_obj_range left = { 0, size };
+
+	while (left.start < left.end) {
+		struct msn_obj_range data;
+		int rc = msn_mappable_next_data(obj, left, &data);
+
+		if (rc == MSN_MAPPABLE_E_NO_DATA)
+			break;
+		if (rc == 0)
+			rc = save_object_part(w, obj, data);
+		if (rc)
+			return msn_pass(rc);
+		left.start = data.end;
 	}
 	return msn_pass(flush(w));
 }

@@ -182,6 +182,52 @@ static void preparing_to_save_may_be_asked_again_and_again(void)
 	}
 }
 
+static void a_used_page_is_resident_and_data(void)
+{
+	/*
+	 * pages     0 1 2 3 4 ... 15 | 16 17
+	 * used            *
+	 * resident  ? ? ? 1 ?      ? |  0  0
+	 */
+	FOR_EACH_MAKER (mk) {
+		struct made_mappable m = made(mk);
+		struct msn_obj_range left = PAGES(0, 16), data;
+		struct msn_translation run;
+		uint8_t vec[18];
+		bool found = false;
+		size_t done;
+		int why;
+
+		CHECK(msn_mappable_translate(m.obj, PAGES(3, 4), PAGES(3, 4),
+					     wanted(mk), &run, 1, &why) == 1);
+		if (mk->writable)
+			CHECK(msn_file_write(run.file, run.offset, "!", 1,
+					     &done) == 0);
+		CHECK(msn_mappable_resident(m.obj, PAGES(0, 18), vec) == 0);
+		EXPECT(vec[3] == 1 && vec[16] == 0 && vec[17] == 0);
+		while (left.start < left.end &&
+		       msn_mappable_next_data(m.obj, left, &data) == 0) {
+			found |= msn_obj_range_covers(data, PAGES(3, 4));
+			left.start = data.end;
+		}
+		EXPECT(found);
+		m.free(&m);
+	}
+}
+
+static void without_a_seal_a_mapping_keeps_its_rights(void)
+{
+	FOR_EACH_MAKER (mk) {
+		struct made_mappable m = made(mk);
+		unsigned max = MSN_ACCESS_ANY;
+
+		EXPECT(msn_mappable_check_mmap(m.obj, true, MSN_ACCESS_WRITE,
+					       &max) == 0);
+		EXPECT(max == MSN_ACCESS_ANY);
+		m.free(&m);
+	}
+}
+
 static void an_identity_names_its_object(void)
 {
 	FOR_EACH_MAKER (mk) {
@@ -289,6 +335,8 @@ int main(int argc, char **argv)
 		CHECK_TEST(the_same_offset_is_the_same_page),
 		CHECK_TEST(mappings_come_and_go_in_pieces),
 		CHECK_TEST(preparing_to_save_may_be_asked_again_and_again),
+		CHECK_TEST(a_used_page_is_resident_and_data),
+		CHECK_TEST(without_a_seal_a_mapping_keeps_its_rights),
 		CHECK_TEST(an_identity_names_its_object),
 		CHECK_TEST(a_right_answer_passes_the_check),
 		CHECK_TEST(each_broken_promise_is_named),

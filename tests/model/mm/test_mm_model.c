@@ -114,8 +114,8 @@ static void step_protect(struct world *w, struct model *s)
 		}
 		s->pages[i].perms = perms;
 	}
-	CHECK(msn_mm_mprotect(s->mm, addr_of(first), count * PAGE, perms,
-			      false) == want);
+	CHECK(msn_mm_mprotect(s->mm, addr_of(first), count * PAGE,
+			      (int)perms) == want);
 }
 
 /* Writes one byte into each page of a run; stops where the model says so. */
@@ -127,8 +127,9 @@ static void step_write(struct world *w, struct model *s)
 	struct model_page *p = &s->pages[first];
 	bool can = p->mapped && (forced || (p->perms & MSN_ACCESS_WRITE));
 	size_t done;
-	int rc = msn_mm_copy_out(s->mm, addr_of(first) + 17, &byte, 1,
-				 (struct msn_mm_io){ forced }, &done);
+	int rc = msn_mm_copy_out(
+		s->mm, addr_of(first) + 17, &byte, 1,
+		(struct msn_mm_io){ .ignore_permissions = forced }, &done);
 
 	CHECK(rc == (can ? 0 : -EFAULT));
 	if (can)
@@ -141,7 +142,7 @@ static void step_zero(struct world *w, struct model *s)
 	uint64_t i = first;
 	size_t done;
 	int rc = msn_mm_zero_out(s->mm, addr_of(first), count * PAGE,
-				 (struct msn_mm_io){ false }, &done);
+				 (struct msn_mm_io){ 0 }, &done);
 
 	for (; i < first + count && s->pages[i].mapped &&
 	       (s->pages[i].perms & MSN_ACCESS_WRITE);
@@ -170,8 +171,10 @@ static void compare(struct model *s)
 	for (uint64_t i = 0; i < PAGES; i++) {
 		unsigned char page[MSN_PAGE_SIZE];
 		size_t done;
-		int rc = msn_mm_copy_in(s->mm, addr_of(i), page, PAGE,
-					(struct msn_mm_io){ true }, &done);
+		int rc = msn_mm_copy_in(
+			s->mm, addr_of(i), page, PAGE,
+			(struct msn_mm_io){ .ignore_permissions = true },
+			&done);
 
 		CHECK(rc == (s->pages[i].mapped ? 0 : -EFAULT));
 		if (rc)

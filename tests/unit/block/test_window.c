@@ -202,6 +202,26 @@ static void threads_find_the_same_windows(void)
 	fixture_free(race.f);
 }
 
+static void a_closed_window_is_mapped_anew_when_it_is_wanted(void)
+{
+	struct fixture *f = fixture_new();
+	uint64_t nr = 2;
+	struct msn_spans s;
+
+	CHECK(msn_pwrite_full(f->fd, "hi", 2, 6 * GIB) == 0);
+	CHECK(msn_windows_map(&f->w, range(6 * GIB, 2), &s) == 0);
+	EXPECT(msn_windows_at(&f->w, 6) == s.span[0].data);
+	EXPECT(!msn_windows_at(&f->w, 5) && !msn_windows_at(&f->w, 700));
+	EXPECT(msn_windows_next(&f->w, &nr) && nr == 6);
+	nr = 7;
+	EXPECT(!msn_windows_next(&f->w, &nr));
+	msn_windows_close(&f->w, 6);
+	EXPECT(!msn_windows_at(&f->w, 6));
+	CHECK(msn_windows_map(&f->w, range(6 * GIB, 2), &s) == 0);
+	EXPECT(memcmp(s.span[0].data, "hi", 2) == 0);
+	fixture_free(f);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -214,6 +234,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(an_offset_that_no_file_has_is_an_error),
 		CHECK_TEST(every_failure_leaves_the_windows_usable),
 		CHECK_TEST(threads_find_the_same_windows),
+		CHECK_TEST(a_closed_window_is_mapped_anew_when_it_is_wanted),
 		{}
 	};
 

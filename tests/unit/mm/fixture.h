@@ -21,8 +21,8 @@
 #define AT(page) (BASE + (page)*PAGE)
 #define RW (MSN_ACCESS_READ | MSN_ACCESS_WRITE)
 
-#define plain ((struct msn_mm_io){ false })
-#define forced ((struct msn_mm_io){ true })
+#define plain ((struct msn_mm_io){ 0 })
+#define forced ((struct msn_mm_io){ .ignore_permissions = true })
 
 /* A space over one platform, and what it stands on. */
 struct fixture {
@@ -45,8 +45,9 @@ static inline struct msn_address_space *make_platform(bool local)
 static inline struct fixture setup(bool local)
 {
 	struct fixture f;
-	struct msn_layout layout = { AT(0), AT(REGION_PAGES),
-				     AT(REGION_PAGES) };
+	struct msn_layout layout = { .min_addr = AT(0),
+				     .max_addr = AT(REGION_PAGES),
+				     .top_down_base = AT(REGION_PAGES) };
 
 	CHECK(msn_memfile_new(&f.mf, &(struct msn_memfile_opts){ 0 }) == 0);
 	CHECK(msn_mm_new(&f.mm,

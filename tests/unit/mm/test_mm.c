@@ -8,6 +8,7 @@
 #include "unit/mm/fixture.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 /* ---- mmap, munmap, mprotect ---------------------------------------------- */
 
@@ -64,11 +65,9 @@ static void bad_requests_get_the_errno_of_linux(void)
 		EXPECT(msn_mm_munmap(f.mm, AT(0) + 1, PAGE) == -EINVAL);
 		EXPECT(msn_mm_munmap(f.mm, AT(0), 0) == -EINVAL);
 		EXPECT(msn_mm_munmap(f.mm, AT(0), UINT64_MAX) == -EINVAL);
-		EXPECT(msn_mm_mprotect(f.mm, AT(0) + 1, PAGE, RW, false) ==
-		       -EINVAL);
-		EXPECT(msn_mm_mprotect(f.mm, AT(0), 0, RW, false) == 0);
-		EXPECT(msn_mm_mprotect(f.mm, AT(0), PAGE, RW, false) ==
-		       -ENOMEM);
+		EXPECT(msn_mm_mprotect(f.mm, AT(0) + 1, PAGE, RW) == -EINVAL);
+		EXPECT(msn_mm_mprotect(f.mm, AT(0), 0, RW) == 0);
+		EXPECT(msn_mm_mprotect(f.mm, AT(0), PAGE, RW) == -ENOMEM);
 		EXPECT(msn_mm_mapped_bytes(f.mm) == 0);
 	}
 }
@@ -202,18 +201,18 @@ static void rights_are_enforced_unless_a_debugger_asks(void)
 
 		map(f.mm, anon(10, 1));
 		put(f.mm, AT(10), 'x');
-		CHECK(msn_mm_mprotect(f.mm, AT(10), PAGE, MSN_ACCESS_READ,
-				      false) == 0);
+		CHECK(msn_mm_mprotect(f.mm, AT(10), PAGE, MSN_ACCESS_READ) ==
+		      0);
 		EXPECT(msn_mm_copy_out(f.mm, AT(10), &c, 1, plain, &done) ==
 		       -EFAULT);
 		EXPECT(msn_mm_copy_out(f.mm, AT(10), &c, 1, forced, &done) ==
 		       0);
-		CHECK(msn_mm_mprotect(f.mm, AT(10), PAGE, MSN_ACCESS_NONE,
-				      false) == 0);
+		CHECK(msn_mm_mprotect(f.mm, AT(10), PAGE, MSN_ACCESS_NONE) ==
+		      0);
 		EXPECT(get(f.mm, AT(10)) == -EFAULT);
 		EXPECT(msn_mm_copy_in(f.mm, AT(10), &c, 1, forced, &done) == 0);
 		EXPECT(c == 'q');
-		CHECK(msn_mm_mprotect(f.mm, AT(10), PAGE, RW, false) == 0);
+		CHECK(msn_mm_mprotect(f.mm, AT(10), PAGE, RW) == 0);
 		EXPECT(get(f.mm, AT(10)) == 'q');
 	}
 }
@@ -227,8 +226,8 @@ static void protecting_over_a_hole_changes_what_came_before(void)
 
 		map(f.mm, anon(10, 2));
 		map(f.mm, anon(13, 1));
-		EXPECT(msn_mm_mprotect(f.mm, AT(10), 4 * PAGE, MSN_ACCESS_READ,
-				       false) == -ENOMEM);
+		EXPECT(msn_mm_mprotect(f.mm, AT(10), 4 * PAGE,
+				       MSN_ACCESS_READ) == -ENOMEM);
 		EXPECT(msn_mm_copy_out(f.mm, AT(11), &c, 1, plain, &done) ==
 		       -EFAULT);
 		EXPECT(msn_mm_copy_out(f.mm, AT(13), &c, 1, plain, &done) == 0);
@@ -244,8 +243,7 @@ static void rights_beyond_the_maximum_are_refused(void)
 		o.perms = MSN_ACCESS_READ;
 		o.max_perms = MSN_ACCESS_READ;
 		map(f.mm, o);
-		EXPECT(msn_mm_mprotect(f.mm, AT(10), PAGE, RW, false) ==
-		       -EACCES);
+		EXPECT(msn_mm_mprotect(f.mm, AT(10), PAGE, RW) == -EACCES);
 	}
 }
 
@@ -257,17 +255,19 @@ static void growsdown_protects_down_to_the_stacks_start(void)
 		size_t done;
 		char c = 'x';
 
-		EXPECT(msn_mm_mprotect(f.mm, AT(503), PAGE, MSN_ACCESS_READ,
-				       true) == -ENOMEM);
+		EXPECT(msn_mm_mprotect(f.mm, AT(503), PAGE,
+				       MSN_ACCESS_READ | PROT_GROWSDOWN) ==
+		       -ENOMEM);
 		o.grows_down = true;
 		map(f.mm, o);
-		EXPECT(msn_mm_mprotect(f.mm, AT(503), PAGE, MSN_ACCESS_READ,
-				       true) == 0);
+		EXPECT(msn_mm_mprotect(f.mm, AT(503), PAGE,
+				       MSN_ACCESS_READ | PROT_GROWSDOWN) == 0);
 		EXPECT(msn_mm_copy_out(f.mm, AT(500), &c, 1, plain, &done) ==
 		       -EFAULT);
 		map(f.mm, anon(10, 1));
-		EXPECT(msn_mm_mprotect(f.mm, AT(10), PAGE, MSN_ACCESS_READ,
-				       true) == -EINVAL);
+		EXPECT(msn_mm_mprotect(f.mm, AT(10), PAGE,
+				       MSN_ACCESS_READ | PROT_GROWSDOWN) ==
+		       -EINVAL);
 	}
 }
 
@@ -280,9 +280,9 @@ static void equal_neighbours_become_one_mapping(void)
 
 		map(f.mm, anon(10, 2));
 		map(f.mm, anon(12, 2));
-		CHECK(msn_mm_mprotect(f.mm, AT(11), PAGE, MSN_ACCESS_READ,
-				      false) == 0);
-		CHECK(msn_mm_mprotect(f.mm, AT(11), PAGE, RW, false) == 0);
+		CHECK(msn_mm_mprotect(f.mm, AT(11), PAGE, MSN_ACCESS_READ) ==
+		      0);
+		CHECK(msn_mm_mprotect(f.mm, AT(11), PAGE, RW) == 0);
 		CHECK(msn_mm_maps(f.mm, &maps) == 0);
 		end = strchr(maps, '\n');
 		EXPECT(end && end[1] == '\0'); /* one line */

@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "hostfile/hostfile.h"
 #include "unit/mm/fixture.h"
+#include "unit/mm/shared_object.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -237,8 +238,7 @@ static void two_mappings_of_one_object_show_the_same_bytes(void)
 	{
 		struct msn_mmap_opts o = anon(10, 2);
 
-		CHECK(msn_shared_new(f.mf, 2 * PAGE, NULL, 0, &o.mappable,
-				     &o.mapping_identity) == 0);
+		set_shared(&f, &o);
 		o.private = false;
 		map(f.mm, o);
 		o.addr = AT(20);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "image/image.h"
 #include "unit/mm/fixture.h"
+#include "unit/mm/shared_object.h"
 
 #include <stdlib.h>
 
@@ -123,8 +124,7 @@ static void shared_memory_stays_shared_across_fork(void)
 		struct msn_mmap_opts o = anon(10, 2);
 		struct msn_mm *child;
 
-		CHECK(msn_shared_new(f.mf, 2 * PAGE, NULL, 0, &o.mappable,
-				     &o.mapping_identity) == 0);
+		set_shared(&f, &o);
 		o.private = false;
 		map(f.mm, o);
 		msn_identity_dec_ref(o.mapping_identity);
@@ -276,8 +276,7 @@ static int walk_body(void *state)
 	int rc = msn_mm_mmap(f->mm, &o, &addr);
 
 	if (rc == 0)
-		rc = msn_mm_mprotect(f->mm, AT(11), PAGE, MSN_ACCESS_READ,
-				     false);
+		rc = msn_mm_mprotect(f->mm, AT(11), PAGE, MSN_ACCESS_READ);
 	if (rc == 0)
 		rc = msn_platform_none_new(&as);
 	if (rc == 0)

@@ -10,6 +10,7 @@
 #include "hostfile/hostfile.h"
 #include "restore/restore.h"
 #include "save/save.h"
+#include "shmem/shmem.h"
 #include "support/check.h"
 
 #include <errno.h>
@@ -178,8 +179,8 @@ static void a_space_comes_back_as_it_was(void)
 	{
 		map(f.mm, 10, 600);
 		map(f.mm, 1000, 4);
-		CHECK(msn_mm_mprotect(f.mm, AT(1001), PAGE, MSN_ACCESS_READ,
-				      false) == 0);
+		CHECK(msn_mm_mprotect(f.mm, AT(1001), PAGE, MSN_ACCESS_READ) ==
+		      0);
 		for (uint64_t i = 0; i < 600; i++)
 			fill(f.mm, 10 + i, i % 3 ? i : 0);
 		fill(f.mm, 1003, 77);
@@ -520,17 +521,25 @@ static void shared_memory_is_saved_once_and_stays_shared(void)
 					   .perms = RW,
 					   .max_perms = MSN_ACCESS_ANY };
 		struct msn_manifest_stats stats;
+		struct msn_shmem_stat st;
+		struct msn_shmem *s;
+		struct msn_uid uid;
 		uint64_t addr;
 
-		CHECK(msn_shared_new(f.mf, 8 * PAGE, NULL, 0, &o.mappable,
-				     &o.mapping_identity) == 0);
+		CHECK(msn_shmem_new(&s, &(struct msn_shmem_opts){
+						.memfile = f.mf,
+						.size = 8 * PAGE }) == 0);
+		msn_shmem_set_mapped(s, &o);
 		CHECK(msn_mm_mmap(f.mm, &o, &addr) == 0);
 		o.addr = AT(20);
 		CHECK(msn_mm_mmap(f.mm, &o, &addr) == 0);
 		msn_identity_dec_ref(o.mapping_identity);
 		fill(f.mm, 13, 9);
-		go_through(&f, save(&f, f.mm, NULL, &stats), local, true);
+		uid = save(&f, f.mm, NULL, &stats);
 		EXPECT(stats.stored == 1);
+		CHECK(msn_shmem_stat(s, &st) == 0);
+		EXPECT(st.allocated_bytes == PAGE); /* no hole was filled */
+		go_through(&f, uid, local, true);
 		EXPECT(holds(f.mm, 13, 9) && holds(f.mm, 23, 9));
 		fill(f.mm, 24, 10);
 		EXPECT(holds(f.mm, 14, 10));

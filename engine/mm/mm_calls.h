@@ -1,0 +1,207 @@
+/*
+ * mm: the system calls on a space, with the arguments that Linux gives them.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * For whoever runs programs in a space: each function does what the call of its
+ * name does to a process, with the constants of <sys/mman.h>, and returns 0 or
+ * the call's errno, negated.  What came before a failure is done where Linux
+ * does it.  What Linux does with a signal or another process is an outcome
+ * here: a fault's signal is what msn_mm_handle_fault() says.
+ *
+ * Sources of the rules: the man pages, and mm/ of Linux 6.18, function by
+ * function; tests/oracle compares with the running kernel.
+ *
+ * Locks: each takes what it needs; any thread.  Calls that bring pages in or
+ * write them back may block on the object.
+ */
+#ifndef MSN_MM_MM_CALLS_H
+#define MSN_MM_MM_CALLS_H
+
+#include "base/cleanup.h"
+#include "mm/mm.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+/* ---- Mapping: sys_mmap.c ------------------------------------------------- */
+
+/* What a file descriptor stands for. */
+struct msn_open_file {
+	struct msn_identity *identity; /* borrowed; one open file, one */
+	struct msn_mappable *mappable; /* NULL: it cannot be mapped (-ENODEV) */
+	bool readable, writable;       /* how it was opened */
+	bool append_only;	       /* the inode is: no shared writing */
+	bool no_exec;		       /* on a file system mounted noexec */
+	bool zero;		       /* /dev/zero: anonymous memory */
+};
+
+/* Makes shared anonymous memory; msn_shared_new() with what it needs. */
+typedef int (*msn_shared_fn)(void *ctx, uint64_t size,
+			     struct msn_mappable **obj,
+			     struct msn_identity **id);
+
+struct msn_mmap_call {
+	uint64_t addr, length;
+	int prot, flags;		  /* PROT_*, MAP_* */
+	const struct msn_open_file *file; /* NULL: a bad descriptor, or none */
+	uint64_t offset;
+	msn_shared_fn shared; /* for MAP_SHARED | MAP_ANONYMOUS */
+	void *ctx;
+};
+
+/* mmap(2).  *@addr becomes the place. */
+MSN_MUST_CHECK int msn_mm_sys_mmap(struct msn_mm *mm,
+				   const struct msn_mmap_call *call,
+				   uint64_t *addr);
+
+/* ---- Moving: remap.c ----------------------------------------------------- */
+
+/*
+ * mremap(2): makes the mapping at @old_addr longer or shorter, or moves it with
+ * its pages.  *@out becomes its address.  @flags: MREMAP_MAYMOVE, MREMAP_FIXED,
+ * MREMAP_DONTUNMAP; @new_addr counts with the last two only.
+ *
+ * -EINVAL for what the arguments alone forbid; -EFAULT where nothing is mapped
+ * or the range ends in another mapping; -EPERM sealed; -EAGAIN the limit of
+ * locked memory; -ENOMEM no place, a limit, or no memory; what the object says.
+ * What MREMAP_FIXED unmaps, and what shrinking does, stays done if the move
+ * then fails; so do moves of earlier mappings where the range has several
+ * (MREMAP_FIXED without a change of size).
+ */
+MSN_MUST_CHECK int msn_mm_mremap(struct msn_mm *mm, uint64_t old_addr,
+				 uint64_t old_len, uint64_t new_len, int flags,
+				 uint64_t new_addr, uint64_t *out);
+
+/* ---- The heap: brk.c ----------------------------------------------------- */
+
+/* ---- Advice: advise.c ---------------------------------------------------- */
+
+/* Newer than some C libraries. */
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+/*
+ * madvise(2), for every advice that Linux 6.18 has, MADV_* here.  @length is in
+ * bytes and rounded up to pages.
+ *
+ * -EINVAL: an unknown advice, an unaligned @addr, a range that wraps; or one
+ * that a mapping in the range is not made for (locked and MADV_DONTNEED, a
+ * file and MADV_FREE, ...).  -ENOMEM: a hole, after all that is mapped was
+ * advised; for MADV_POPULATE_* as soon as it is reached.  -EPERM: would discard
+ * sealed memory that cannot be written.  -EACCES: MADV_REMOVE of what cannot
+ * be written to.  -EAGAIN: no memory, or too many mappings.  -EFAULT,
+ * -EHWPOISON: a page that MADV_POPULATE_* cannot have.  MADV_REMOVE also says
+ * what the object does (-EOPNOTSUPP, ...).  An error ends the walk; what came
+ * before it is done.
+ *
+ * Limits of this engine:
+ * - MADV_HWPOISON and MADV_SOFT_OFFLINE are unknown (-EINVAL), as to a kernel
+ *   without CONFIG_MEMORY_FAILURE.
+ * - MADV_COLLAPSE: -EINVAL always; there are no huge pages.  MADV_HUGEPAGE and
+ *   MADV_MERGEABLE are remembered and shown, and change no page.
+ * - MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT reach the host where the platform
+ *   has page tables, and do nothing else; there is no swap.
+ * - MADV_FREE where the platform has page tables: the pages stay.
+ */
+MSN_MUST_CHECK int msn_mm_madvise(struct msn_mm *mm, uint64_t addr,
+				  uint64_t length, int advice);
+
+/*
+ * Takes the pages that MADV_FREE gave up and nobody has written to since; they
+ * read as zero afterwards.  To be called when memory is short.  Returns how
+ * many bytes of placements went.
+ */
+uint64_t msn_mm_reclaim_lazy(struct msn_mm *mm);
+
+/* ---- Locking in memory: lock.c ------------------------------------------- */
+
+/*
+ * mlock2(2), and mlock(2) with no flags: marks the mappings of the whole pages
+ * in the range as locked and brings their pages in, those of MLOCK_ONFAULT
+ * only when they are touched.  The bytes need not be aligned.
+ *
+ * -EINVAL: unknown flags, a range that wraps.  -EPERM: may not lock anything.
+ * -ENOMEM: over RLIMIT_MEMLOCK (what is locked already counts once), a hole
+ * (what came before it is locked), too many mappings, or a page that cannot be
+ * had; -EAGAIN: no memory for pages.  In these last two cases the range is
+ * locked nevertheless.
+ *
+ * Locked pages are kept in the space; the host is not asked to keep them in
+ * its memory.
+ */
+MSN_MUST_CHECK int msn_mm_mlock(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, int flags);
+
+/* munlock(2): -EINVAL wraps, -ENOMEM for a hole or too many mappings. */
+MSN_MUST_CHECK int msn_mm_munlock(struct msn_mm *mm, uint64_t addr,
+				  uint64_t length);
+
+/*
+ * mlockall(2), @flags MCL_*: each call replaces what an earlier one said of
+ * future mappings.  -EINVAL, -EPERM, or -ENOMEM over RLIMIT_MEMLOCK.  Pages
+ * that cannot be had are passed over.
+ */
+MSN_MUST_CHECK int msn_mm_mlockall(struct msn_mm *mm, int flags);
+void msn_mm_munlockall(struct msn_mm *mm);
+
+/* ---- Writing back: sync.c ------------------------------------------------ */
+
+/*
+ * msync(2): with MS_SYNC, writes back what shared mappings of objects changed
+ * in the range.  -EINVAL: unknown or contradicting flags, unaligned; -ENOMEM:
+ * wraps, or a hole, told at the end (with MS_ASYNC alone at once); -EBUSY:
+ * MS_INVALIDATE of a locked mapping; or what the object says.  Blocks; no lock
+ * is held meanwhile.
+ */
+MSN_MUST_CHECK int msn_mm_msync(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, int flags);
+
+/* ---- Sealing and naming: seal.c, name.c ---------------------------------- */
+
+/*
+ * mseal(2): what is mapped at [@addr, @addr + @length) can no longer be
+ * unmapped, moved, resized, replaced or given other rights, for as long as the
+ * space is there.  @flags: 0.  -EINVAL for other flags, an unaligned @addr or a
+ * range that wraps; -ENOMEM for a hole (nothing is sealed), too many mappings
+ * or no memory (what came before is sealed).
+ */
+MSN_MUST_CHECK int msn_mm_mseal(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, unsigned long flags);
+
+/* ---- Memory policy: mempolicy.c ------------------------------------------ */
+
+/* ---- What is in memory: residency.c -------------------------------------- */
+
+/*
+ * mincore(2): one byte for each page of [@addr, @addr + @length), bit 0 set if
+ * it is in memory.  -EINVAL unaligned, -ENOMEM for a hole (@vec is then not
+ * complete) or a range past the top.
+ */
+MSN_MUST_CHECK int msn_mm_mincore(struct msn_mm *mm, uint64_t addr,
+				  uint64_t length, uint8_t *vec);
+
+/* Bits of a page's word in /proc/PID/pagemap. */
+#define MSN_PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define MSN_PAGEMAP_FILE (UINT64_C(1) << 61)	  /* of a file, or shared */
+#define MSN_PAGEMAP_EXCLUSIVE (UINT64_C(1) << 56) /* placed nowhere else */
+
+/*
+ * The words of /proc/PID/pagemap for @pages pages from @addr (page aligned) on,
+ * frame numbers left out.  Brings nothing in.  0 or -errno.
+ */
+MSN_MUST_CHECK int msn_mm_pagemap(struct msn_mm *mm, uint64_t addr,
+				  size_t pages, uint64_t *out);
+
+/* ---- Between spaces and for futexes: process_vm.c, atomic.c -------------- */
+
+#endif /* MSN_MM_MM_CALLS_H */

@@ -1,0 +1,51 @@
+/*
+ * Policy: counted values.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "mm/policy.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int msn_policy_new(struct msn_policy **out, uint16_t mode, uint16_t flags,
+		   const uint64_t *nodes)
+{
+	struct msn_policy *p = msn_alloc(sizeof(*p));
+
+	if (!p)
+		return msn_fail(-ENOMEM);
+	p->refs = 1;
+	p->mode = mode;
+	p->flags = flags;
+	memcpy(p->nodes, nodes, sizeof(p->nodes));
+	*out = p;
+	return 0;
+}
+
+struct msn_policy *msn_policy_ref(struct msn_policy *p)
+{
+	/* Relaxed: whoever adds has a reference already. */
+	if (p)
+		__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+void msn_policy_unref(struct msn_policy *p)
+{
+	/* Acquire-release: the last owner frees after all others are done. */
+	if (p && __atomic_fetch_sub(&p->refs, 1, __ATOMIC_ACQ_REL) == 1)
+		free(p);
+}
+
+bool msn_policy_same(const struct msn_policy *a, const struct msn_policy *b)
+{
+	if (a == b)
+		return true;
+	return a && b && a->mode == b->mode && a->flags == b->flags &&
+	       memcmp(a->nodes, b->nodes, sizeof(a->nodes)) == 0;
+}

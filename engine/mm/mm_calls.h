@@ -75,6 +75,19 @@ MSN_MUST_CHECK int msn_mm_mremap(struct msn_mm *mm, uint64_t old_addr,
 
 /* ---- The heap: brk.c ----------------------------------------------------- */
 
+/*
+ * Where the heap begins, as a program's loader sets it: it is empty.  Whatever
+ * is mapped stays; listings call what meets the heap "[heap]".
+ */
+void msn_mm_set_heap(struct msn_mm *mm, uint64_t start);
+
+/*
+ * brk(2), as the system call and not as the C library has it: the heap's end
+ * becomes @addr.  Returns the end as it is then: @addr, or what it was if that
+ * cannot be (below the start, something in the way, a limit, no memory).
+ */
+uint64_t msn_mm_brk(struct msn_mm *mm, uint64_t addr);
+
 /* ---- Advice: advise.c ---------------------------------------------------- */
 
 /* ---- Locking in memory: lock.c ------------------------------------------- */

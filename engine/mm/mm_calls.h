@@ -106,6 +106,19 @@ uint64_t msn_mm_brk(struct msn_mm *mm, uint64_t addr);
 MSN_MUST_CHECK int msn_mm_mseal(struct msn_mm *mm, uint64_t addr,
 				uint64_t length, unsigned long flags);
 
+/*
+ * prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME): listings call anonymous memory at
+ * [@addr, @addr + @length) "[anon:NAME]", shared "[anon_shmem:NAME]"; NULL
+ * takes the name off.  Mappings with different names are never one.
+ *
+ * -EINVAL unaligned or wrapping, a name of 80 bytes and more (its end
+ * included), or with a character outside ' ' .. '~' or one of \\ ` $ [ ];
+ * -EBADF for other memory (what came before is named); -ENOMEM for a hole (the
+ * rest is named), or no memory for the name; -EAGAIN for no other memory.
+ */
+MSN_MUST_CHECK int msn_mm_set_anon_name(struct msn_mm *mm, uint64_t addr,
+					uint64_t length, const char *name);
+
 /* ---- Memory policy: mempolicy.c ------------------------------------------ */
 
 /* ---- What is in memory: residency.c -------------------------------------- */

@@ -168,6 +168,7 @@ static int make_shared(struct msn_mm *mm, const struct msn_mmap_call *c,
 		return 0;
 	o->private = false;
 	o->offset = 0;
+	o->name_mut = MSN_NAME_MUT_ANON_SHMEM;
 	return msn_pass(c->shared(c->ctx, size, &o->mappable, id));
 }
 

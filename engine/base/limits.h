@@ -68,6 +68,34 @@
  */
 #define MSN_HOSTFILE_KEPT_BYTES (UINT64_C(64) << 20)
 
+/*
+ * Pages of a memory file without references whose memory has not been given
+ * back yet.  A host gives back about 4 GiB a second, so this is what a
+ * releaser that just fell behind has done in a quarter of one; whoever drops
+ * more helps.
+ */
+#define MSN_WASTE_BYTES_MAX (UINT64_C(1) << 30)
+
+/*
+ * The same without a releaser: as much as one recycling may take
+ * (MSN_RECYCLE_BYTES_MAX), so that memory that is dropped and wanted again by
+ * turns stays, and little more.
+ */
+#define MSN_WASTE_BYTES_KEPT (UINT64_C(2) << 20)
+
+/*
+ * Largest allocation that takes pages over by zeroing them.  Who asks for no
+ * more is likely to write all of it; larger ones are reservations, of which
+ * most is never touched.
+ */
+#define MSN_RECYCLE_BYTES_MAX (UINT64_C(2) << 20)
+
+/*
+ * Memory that is given back by one system call: some 30 ms, during which the
+ * kernel lets nobody else give back or look for data.
+ */
+#define MSN_PUNCH_BYTES_MAX (UINT64_C(128) << 20)
+
 /* Requests in flight of one aio: past 8 of 1 MiB a disk gets no faster. */
 #define MSN_AIO_DEPTH_DEFAULT 32
 #define MSN_AIO_DEPTH_MAX 1024

@@ -17,20 +17,25 @@
 #include "base/cleanup.h"
 #include "base/lock.h"
 #include "block/block.h"
+#include "block/table.h"
 #include "range/range.h"
 
 struct msn_windows {
 	struct msn_mutex lock;
-	int fd;	      /* borrowed, set once */
-	int prot;     /* PROT_*, set once */
-	void **base;  /* window number -> address; grows under lock */
-	size_t count; /* of @base; under lock, read with acquire */
-	void ***old;  /* tables that readers may still hold; under lock */
-	size_t old_count;
+	int fd;		       /* borrowed, set once */
+	int prot;	       /* PROT_*, set once */
+	int advice;	       /* MADV_*, before the first use */
+	struct msn_table base; /* number -> address; changed under lock */
 };
 
 void msn_windows_init(struct msn_windows *w, int fd, int prot);
 void msn_windows_deinit(struct msn_windows *w);
+
+/*
+ * Every window will be advised with @advice (MADV_*).  A kernel that does not
+ * know it is not asked again.  Before: no window was used.
+ */
+void msn_windows_advise(struct msn_windows *w, int advice);
 
 /*
  * Fills @out with spans for a prefix of @r that is not empty, all of it if
@@ -43,8 +48,8 @@ MSN_MUST_CHECK int msn_windows_map(struct msn_windows *w,
 /* The address of window @nr (of offset / MSN_WINDOW_BYTES), or NULL. */
 void *msn_windows_at(struct msn_windows *w, uint64_t nr);
 
-/* No window has this number or a higher one. */
-uint64_t msn_windows_end(struct msn_windows *w);
+/* The first window numbered *@nr or higher, and its number; or NULL. */
+void *msn_windows_next(struct msn_windows *w, uint64_t *nr);
 
 /*
  * Unmaps window @nr.  Before: it is there, nobody uses a span of it, and nobody

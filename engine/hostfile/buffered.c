@@ -5,9 +5,10 @@
  *
  * They behave as a mapping does: the last page reads as zero past the end of
  * the file, what lies past that page is a bus error, and no write makes a file
- * longer.  Long reads are cut into pieces; the pieces of all reads of a call
- * start by one submission and are replaced as they end.  A piece of an O_DIRECT
- * descriptor goes past the page cache if it is aligned.
+ * longer.  What of a long read is not in the page cache is cut into pieces; the
+ * pieces of all reads of a call start by one submission and are replaced as
+ * they end.  A piece of an O_DIRECT descriptor goes past the page cache if it
+ * is aligned.
  */
 #include "hostfile/hostfile_internal.h"
 
@@ -19,6 +20,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /*
@@ -265,19 +267,54 @@ int msn_hostfile_read_batch(struct msn_file *file, const struct msn_file_io *io,
 	return msn_pass(read_many(hf, io, n, &done));
 }
 
+/*
+ * What of a long read is in the page cache already comes by one call, which
+ * nothing beats: the bytes from the start that did.
+ */
+static size_t read_cached(struct msn_hostfile *hf, struct msn_file_io io)
+{
+	struct iovec iov = { io.buf, io.len };
+	size_t done = 0;
+	ssize_t n;
+
+	if (read_fd(hf, io.offset, io.buf, io.len) != hf->io_fd)
+		return 0;
+	n = preadv2(hf->io_fd, &iov, 1, (off_t)io.offset, RWF_NOWAIT);
+	if (n <= 0)
+		return 0;
+	io.len = (size_t)n;
+	return end_read(hf, io, n, &done) ? 0 : done;
+}
+
+static int read_long(struct msn_hostfile *hf, struct msn_file_io io,
+		     size_t *done)
+{
+	size_t cached = read_cached(hf, io);
+	int rc;
+
+	*done = 0;
+	io.offset += cached;
+	io.buf = (char *)io.buf + cached;
+	io.len -= cached;
+	if (io.len <= MSN_HOSTFILE_PIECE) {
+		rc = io.len ? read_plain(hf, io, done) : 0;
+	} else {
+		rc = read_many(hf, &io, 1, done);
+		if (rc == 0)
+			*done = io.len;
+	}
+	*done += cached;
+	return msn_pass(rc);
+}
+
 int msn_hostfile_read_at(struct msn_file *file, uint64_t offset, void *buf,
 			 size_t len, size_t *done)
 {
 	struct msn_hostfile *hf = msn_hostfile_of_file(file);
 	struct msn_file_io io = { offset, buf, len };
-	int rc;
 
-	if (len <= MSN_HOSTFILE_PIECE)
-		return msn_pass(read_plain(hf, io, done));
-	rc = read_many(hf, &io, 1, done);
-	if (rc == 0)
-		*done = len;
-	return msn_pass(rc);
+	return len <= MSN_HOSTFILE_PIECE ? msn_pass(read_plain(hf, io, done))
+					 : msn_pass(read_long(hf, io, done));
 }
 
 /* ---- Writing ------------------------------------------------------------- */

@@ -66,8 +66,6 @@ static int add_mapping(struct msn_mappable *obj, struct msn_mapping_space *ms,
 	struct msn_hostfile *hf = msn_hostfile_of_mappable(obj);
 	int rc;
 
-	if (writable && msn_hostfile_is_sealed(hf))
-		return msn_fail(-EPERM);
 	if (writable && !hf->writable)
 		return msn_fail(-EACCES);
 	msn_lock_scope(&hf->maps_lock);
@@ -101,6 +99,19 @@ static int copy_mapping(struct msn_mappable *obj, struct msn_mapping_space *ms,
 	msn_lock_scope(&hf->maps_lock);
 	return msn_pass(msn_mapping_set_add(hf->mapped, ms, dst, offset,
 					    writable, NULL, NULL));
+}
+
+static int check_mmap(struct msn_mappable *obj, bool shared, unsigned perms,
+		      unsigned *max_perms)
+{
+	struct msn_hostfile *hf = msn_hostfile_of_mappable(obj);
+
+	if (!shared || !msn_hostfile_is_sealed(hf))
+		return 0;
+	if (perms & MSN_ACCESS_WRITE)
+		return msn_fail(-EPERM);
+	*max_perms &= ~(unsigned)MSN_ACCESS_WRITE;
+	return 0;
 }
 
 static void note_handed_out(struct msn_hostfile *hf, uint64_t end)
@@ -164,4 +175,5 @@ const struct msn_mappable_ops msn_hostfile_mappable_ops = {
 	.translate = translate,
 	.invalidate_unsavable = msn_hostfile_invalidate_unsavable,
 	.punch_hole = msn_hostfile_punch_hole,
+	.check_mmap = check_mmap,
 };

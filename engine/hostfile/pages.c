@@ -267,8 +267,8 @@ const char *msn_hostfile_check(struct msn_hostfile *hf)
 	size_t windows = 0;
 
 	msn_lock_scope(&hf->lock);
-	for (uint64_t nr = 0; nr < msn_windows_end(&hf->windows); nr++)
-		windows += msn_windows_at(&hf->windows, nr) != NULL;
+	for (uint64_t nr = 0; msn_windows_next(&hf->windows, &nr); nr++)
+		windows++;
 	if (windows != hf->window_count)
 		return "windows do not add up";
 	return msn_page_counts_check(&hf->counts);

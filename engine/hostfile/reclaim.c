@@ -74,14 +74,13 @@ size_t msn_hostfile_close_unused(struct msn_hostfile *hf, bool every)
 {
 	size_t closed = 0;
 
-	for (uint64_t nr = 0; nr < msn_windows_end(&hf->windows); nr++) {
+	for (uint64_t nr = 0; msn_windows_next(&hf->windows, &nr); nr++) {
 		struct msn_file_range r = { nr * MSN_WINDOW_BYTES,
 					    (nr + 1) * MSN_WINDOW_BYTES };
 
 		if (closed && !every)
 			break;
-		if (!msn_windows_at(&hf->windows, nr) ||
-		    !msn_page_counts_is_free(&hf->counts, r))
+		if (!msn_page_counts_is_free(&hf->counts, r))
 			continue;
 		msn_windows_close(&hf->windows, nr);
 		closed++;

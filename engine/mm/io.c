@@ -128,7 +128,9 @@ static int step_placed(struct io *io, struct msn_seg vma)
 	int rc;
 
 	msn_write_scope(&io->mm->active);
-	rc = msn_mm_get_page(io->mm, vma, want, io_access(io), &place);
+	rc = msn_mm_get_page(
+		io->mm, vma, want,
+		io_access(io) | (io->how.remote ? MSN_ACCESS_PIN : 0), &place);
 	return rc ? msn_pass(rc) : msn_pass(move_run(io, &place));
 }
 

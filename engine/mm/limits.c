@@ -17,6 +17,7 @@ struct msn_mm_limits msn_mm_no_limits(void)
 	return (struct msn_mm_limits){
 		.as = MSN_UNLIMITED,
 		.data = MSN_UNLIMITED,
+		.data_max = MSN_UNLIMITED,
 		.stack = MSN_UNLIMITED,
 		.memlock = MSN_UNLIMITED,
 		.commit = MSN_UNLIMITED,
@@ -79,7 +80,9 @@ bool msn_mm_may_expand(const struct msn_mm *mm, uint32_t flags, uint64_t bytes)
 {
 	if (!fits(mm->limits.as, mm->sizes.total, bytes))
 		return false;
-	return !is_data(flags) || fits(mm->limits.data, mm->sizes.data, bytes);
+	return !is_data(flags) ||
+	       fits(mm->limits.data ? mm->limits.data : mm->limits.data_max,
+		    mm->sizes.data, bytes);
 }
 
 bool msn_mm_may_lock(const struct msn_mm *mm, uint32_t flags, uint64_t bytes)

@@ -52,8 +52,10 @@ struct msn_layout {
 
 /* What a space may have: resource limits of a process, and of the host. */
 struct msn_mm_limits {
-	uint64_t as;	   /* RLIMIT_AS, bytes */
-	uint64_t data;	   /* RLIMIT_DATA, bytes */
+	uint64_t as; /* RLIMIT_AS, bytes */
+	uint64_t
+		data; /* RLIMIT_DATA, bytes; 0: @data_max counts, as in Linux */
+	uint64_t data_max; /* its hard limit */
 	uint64_t stack;	   /* RLIMIT_STACK, bytes: how far a stack grows */
 	uint64_t memlock;  /* RLIMIT_MEMLOCK, bytes */
 	uint64_t commit;   /* bytes of private memory in one request: what the

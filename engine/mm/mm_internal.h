@@ -205,6 +205,12 @@ struct msn_page_place {
 };
 
 /*
+ * With READ: as pin_user_pages() of Linux (process_vm_readv(2)), which first
+ * gives the space a copy of what it shares with a fork.
+ */
+#define MSN_ACCESS_PIN (1u << 3)
+
+/*
  * Finds the pages at want.start for @access (READ, WRITE), putting them in
  * place if need be, as far as one placement reaches into @want.  @want lies in
  * the mapping at @vma.  0, an outcome (then place->length says how far it
@@ -259,8 +265,13 @@ MSN_MUST_CHECK int msn_mm_place_translated(struct msn_mm *mm,
 					   struct msn_addr_range optional,
 					   unsigned access);
 
-/* Places the neighbours of the page at @addr that are in memory. */
-void msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma, uint64_t addr);
+/*
+ * Places the neighbours of the page at want.start that are in memory, and it
+ * too if it is.  Returns how far into @want a fault there may place pages:
+ * those behind would make faults of their own.
+ */
+uint64_t msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma,
+			     struct msn_addr_range want);
 
 /* ---- cow.c --------------------------------------------------------------- */
 
@@ -270,6 +281,21 @@ void msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma, uint64_t addr);
  */
 MSN_MUST_CHECK int msn_mm_break_cow(struct msn_mm *mm, struct msn_seg seg,
 				    struct msn_addr_range want);
+
+/*
+ * Are the first pages of *@part, a part of the placement @p at @whole, shared
+ * with a fork?  *@part becomes as long as the answer is the same.
+ */
+bool msn_mm_is_shared_copy(struct msn_mm *mm, const struct msn_pma *p,
+			   struct msn_addr_range whole,
+			   struct msn_addr_range *part);
+
+/*
+ * Gives the space its own copy of such pages, for a reader that Linux would let
+ * pin them.  Locks as msn_mm_get_page().
+ */
+MSN_MUST_CHECK int msn_mm_unshare(struct msn_mm *mm, struct msn_seg seg,
+				  struct msn_addr_range part);
 
 /*
  * Puts new pages of the space's own at @ar, copies of @src of @from's file, or
@@ -337,6 +363,13 @@ void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
 			  struct msn_maps_line *out);
 
 /* ---- smaps.c ------------------------------------------------------------- */
+
+/*
+ * In how many placements the first page of @r, a part of @p, is; *@run as
+ * msn_file_sharers() says.
+ */
+uint64_t msn_mm_sharers(struct msn_mm *mm, const struct msn_pma *p,
+			struct msn_file_range r, struct msn_file_range *run);
 
 /*
  * Sums up the placements in @ar, a part of the mapping @v.  The active lock is

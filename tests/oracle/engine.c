@@ -9,12 +9,9 @@
 #include "oracle/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 static struct engine *of_side(struct side *side)
 {
@@ -43,7 +40,7 @@ static void engine_run(struct side *side, const struct step *s,
 static void engine_read_file(struct side *side, unsigned file,
 			     struct file_state *out)
 {
-	file_read_state(of_side(side)->files.fd[file], out);
+	engine_files_read_state(&of_side(side)->files, file, out);
 }
 
 static void engine_free(struct side *side)
@@ -52,30 +49,28 @@ static void engine_free(struct side *side)
 
 	for (unsigned i = 0; i < STEPPER_SLOTS; i++)
 		msn_mm_free(e->mm[i]);
-	for (unsigned i = 0; i < FILE_COUNT; i++)
-		msn_identity_dec_ref(e->open[i].identity);
+	engine_files_close(&e->files);
 	if (msn_memfile_check(e->memfile))
 		die("the memory file is broken: %s",
 		    msn_memfile_check(e->memfile));
 	if (msn_memfile_used(e->memfile))
 		die("pages are still used when every space is gone");
 	msn_memfile_free(e->memfile);
-	files_close(&e->files);
 	free(e);
 }
 
 /* ---- Looking ------------------------------------------------------------- */
 
-static void read_listing(struct engine *e, unsigned space, bool fields,
+static void read_listing(struct engine *e, unsigned space, unsigned detail,
 			 struct view *out)
 {
 	char *text = NULL;
-	int rc = fields ? msn_mm_smaps(e->mm[space], &text)
-			: msn_mm_maps(e->mm[space], &text);
+	int rc = detail & SIDE_SMAPS ? msn_mm_smaps(e->mm[space], &text)
+				     : msn_mm_maps(e->mm[space], &text);
 
 	if (rc)
 		die("no listing of space %u: %s", space, strerror(-rc));
-	text_normalise(out, text, strlen(text), fields);
+	text_normalise(out, text, strlen(text), detail);
 	free(text);
 }
 
@@ -156,11 +151,15 @@ static void engine_look(struct side *side, unsigned space, unsigned detail,
 
 	out->text_len = 0;
 	out->count = 0;
-	read_listing(f.e, space, detail & SIDE_SMAPS, out);
-	if (!(detail & SIDE_PAGEMAP))
-		return;
-	text_for_each(out, find_in_mapping, &f);
-	read_bytes(f.e, space, out);
+	read_listing(f.e, space, detail, out);
+	if (detail & SIDE_PAGEMAP)
+		text_for_each(out, find_in_mapping, &f);
+	else
+		for (size_t i = 0; i < model->count; i++)
+			view_add_page(out, model->pages[i].addr,
+				      model->pages[i].bits);
+	if (detail & SIDE_BYTES)
+		read_bytes(f.e, space, out);
 }
 
 static const struct side_ops engine_ops = {
@@ -173,32 +172,6 @@ static const struct side_ops engine_ops = {
 };
 
 /* ---- Making -------------------------------------------------------------- */
-
-static void open_file(struct engine *e, unsigned i)
-{
-	struct msn_open_file *f = &e->open[i];
-	int fd = e->files.fd[i], flags, rc;
-	struct statvfs st;
-
-	if (fd < 0)
-		return;
-	flags = fcntl(fd, F_GETFL) & O_ACCMODE;
-	f->readable = flags != O_WRONLY;
-	f->writable = flags != O_RDONLY;
-	if (fstatvfs(fd, &st) == 0)
-		f->no_exec = st.f_flag & ST_NOEXEC;
-	f->write_sealed = i == FILE_SEALED || i == FILE_SEALED_FUTURE;
-	if (i == FILE_PIPE || !f->readable)
-		return;
-	rc = msn_hostfile_new(&e->host[i],
-			      &(struct msn_hostfile_opts){
-				      .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
-				      .path = e->files.name[i] });
-	if (rc)
-		die("no host file %u: %s", i, strerror(-rc));
-	f->identity = msn_hostfile_identity(e->host[i]);
-	f->mappable = msn_hostfile_mappable(e->host[i]);
-}
 
 struct msn_mm_limits engine_limits(const struct engine *e)
 {
@@ -213,27 +186,49 @@ struct msn_mm_limits engine_limits(const struct engine *e)
 	return l;
 }
 
+struct msn_mm_opts engine_space_opts(const struct engine *e,
+				     const struct msn_mm_limits *limits)
+{
+	return (struct msn_mm_opts){
+		.memfile = e->memfile,
+		.limits = limits,
+		.layout = { .min_addr = e->layout.min_addr,
+			    .max_addr = e->layout.max_addr,
+			    .top_down_base = e->layout.mmap_base },
+	};
+}
+
+static int make_shared(void *ctx, uint64_t size, struct msn_mappable **obj,
+		       struct msn_identity **id)
+{
+	struct engine *e = ctx;
+	struct msn_shmem *s;
+	int rc = msn_shmem_new(&s,
+			       &(struct msn_shmem_opts){ .memfile = e->memfile,
+							 .size = size });
+
+	if (rc)
+		return rc;
+	*obj = msn_shmem_mappable(s);
+	*id = msn_shmem_identity(s);
+	return 0;
+}
+
 static void map_foreign(struct engine *e, const struct foreign *f)
 {
-	struct msn_mmap_opts o = {
-		.length = f->end - f->start,
+	struct msn_mmap_call call = {
 		.addr = f->start,
-		.fixed = true,
-		.unmap = true,
-		.perms = (unsigned)f->prot,
-		.max_perms = MSN_ACCESS_ANY,
-		.private = !f->shared,
+		.length = f->end - f->start,
+		.prot = f->prot,
+		.flags = MAP_ANONYMOUS | MAP_FIXED |
+			 (f->shared ? MAP_SHARED : MAP_PRIVATE),
+		.shared = make_shared,
+		.ctx = e,
 	};
-	struct msn_identity *id = NULL;
 	uint64_t at;
 
-	if (f->shared && msn_shared_new(e->memfile, o.length, "foreign", 0,
-					&o.mappable, &id))
-		die("no memory");
-	o.mapping_identity = id;
-	if (msn_mm_mmap(e->mm[0], &o, &at))
+	if (msn_mm_sys_mmap(e->mm[0], &call, &at))
 		die("the engine cannot map foreign memory");
-	msn_identity_dec_ref(id);
 }
 
 struct engine *engine_new(const struct kernel_layout *layout)
@@ -244,24 +239,16 @@ struct engine *engine_new(const struct kernel_layout *layout)
 
 	if (!e)
 		die("no memory");
-	e->side =
-		(struct side){ .ops = &engine_ops,
-			       .detail = SIDE_MAPS | SIDE_SMAPS | SIDE_PAGEMAP,
-			       .spaces = 1 };
+	e->side = (struct side){ .ops = &engine_ops,
+				 .detail = SIDE_MAPS | SIDE_SMAPS |
+					   SIDE_PAGEMAP | SIDE_BYTES,
+				 .spaces = 1 };
 	e->layout = *layout;
-	files_open(&e->files);
-	for (unsigned i = 0; i < FILE_COUNT; i++)
-		open_file(e, i);
 	if (msn_memfile_new(&e->memfile, &(struct msn_memfile_opts){ 0 }))
 		die("no memory file");
+	engine_files_open(&e->files, e->memfile);
 	limits = engine_limits(e);
-	opts = (struct msn_mm_opts){
-		.memfile = e->memfile,
-		.limits = &limits,
-		.layout = { .min_addr = layout->min_addr,
-			    .max_addr = layout->max_addr,
-			    .top_down_base = layout->mmap_base },
-	};
+	opts = engine_space_opts(e, &limits);
 	if (msn_platform_none_new(&opts.as) || msn_mm_new(&e->mm[0], &opts))
 		die("no space");
 	for (size_t i = 0; i < layout->foreign_count; i++)
@@ -271,24 +258,14 @@ struct engine *engine_new(const struct kernel_layout *layout)
 
 /* ---- mmap ---------------------------------------------------------------- */
 
-static int make_shared(void *ctx, uint64_t size, struct msn_mappable **obj,
-		       struct msn_identity **id)
-{
-	struct engine *e = ctx;
-
-	return msn_shared_new(e->memfile, size, "/dev/zero (deleted)", 0, obj,
-			      id);
-}
-
 int64_t engine_mmap(struct engine *e, unsigned space, const uint64_t args[6])
 {
-	bool is_open = args[4] != FILE_NONE && args[4] < FILE_COUNT;
 	struct msn_mmap_call call = {
 		.addr = args[0],
 		.length = args[1],
 		.prot = (int)args[2],
 		.flags = (int)args[3],
-		.file = is_open ? &e->open[args[4]] : NULL,
+		.file = engine_files_get(&e->files, args[4]),
 		.offset = args[5],
 		.shared = make_shared,
 		.ctx = e,

@@ -6,18 +6,15 @@
 #ifndef MSN_TESTS_ORACLE_ENGINE_H
 #define MSN_TESTS_ORACLE_ENGINE_H
 
-#include "hostfile/hostfile.h"
 #include "memfile/memfile.h"
 #include "mm/mm_calls.h"
-#include "oracle/files.h"
+#include "oracle/engine_files.h"
 #include "oracle/kernel.h"
 #include "oracle/side.h"
 
 struct engine {
 	struct side side;
-	struct files files;
-	struct msn_hostfile *host[FILE_COUNT]; /* NULL: cannot be mapped */
-	struct msn_open_file open[FILE_COUNT];
+	struct engine_files files;
 	struct msn_memfile *memfile;
 	struct msn_mm *mm[STEPPER_SLOTS];
 	struct kernel_layout layout;
@@ -33,6 +30,10 @@ static inline struct msn_mm *engine_mm(struct engine *e, const struct step *s)
 
 /* The limits of a space before the first step sets one. */
 struct msn_mm_limits engine_limits(const struct engine *e);
+
+/* What its spaces are made with, but for the platform. */
+struct msn_mm_opts engine_space_opts(const struct engine *e,
+				     const struct msn_mm_limits *limits);
 
 /* mmap(2) with the numbers of Linux.  The address, or -errno. */
 int64_t engine_mmap(struct engine *e, unsigned space, const uint64_t args[6]);

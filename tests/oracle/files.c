@@ -17,10 +17,10 @@
 
 #define TMP_NAME "/dev/shm/memsnap-oracle"
 
-bool file_is_alias(enum file file)
+bool file_has_bytes(enum file file)
 {
-	return file == FILE_MEM_RO || file == FILE_TMP_RO ||
-	       file == FILE_TMP_WO;
+	return file == FILE_MEM || file == FILE_TMP || file == FILE_SEALED ||
+	       file == FILE_SEALED_FUTURE;
 }
 
 void file_read_state(int fd, struct file_state *out)
@@ -121,6 +121,9 @@ void files_open(struct files *f)
 		die("no pipe: %m");
 	f->fd[FILE_PIPE] = pipes[0];
 	close(pipes[1]);
+	f->fd[FILE_ZERO] = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	if (f->fd[FILE_ZERO] < 0)
+		die("no /dev/zero: %m");
 	set_names(f);
 }
 

@@ -20,6 +20,7 @@ enum file {
 	FILE_SEALED,	    /* a memfd with F_SEAL_WRITE */
 	FILE_SEALED_FUTURE, /* a memfd with F_SEAL_FUTURE_WRITE */
 	FILE_PIPE,	    /* nothing that can be mapped */
+	FILE_ZERO,	    /* /dev/zero: anonymous memory with a name */
 	FILE_COUNT
 };
 
@@ -32,8 +33,8 @@ struct files {
 	char name[FILE_COUNT][64]; /* as maps shows it */
 };
 
-/* Are two of them one inode, so that looking at one is enough? */
-bool file_is_alias(enum file file);
+/* Has it bytes to compare, and is it the first descriptor of its inode? */
+bool file_has_bytes(enum file file);
 
 struct file_state;
 

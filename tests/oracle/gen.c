@@ -234,6 +234,9 @@ static const struct op *pick_op(struct gen *g)
 	uint64_t total = 0, at;
 	size_t i;
 
+	if (gen_pick(g, 1000) < g->restore_permille)
+		return op_find("restore");
+
 	for (i = 0; ops[i]; i++)
 		total += g->weight[i];
 	if (total == 0)

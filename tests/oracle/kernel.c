@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/prctl.h>
 #include <signal.h>
@@ -134,6 +135,8 @@ int64_t kernel_fork(struct kernel *k, unsigned space, unsigned child)
 	if (c->result < 0)
 		return c->result;
 	attach(k, child, (pid_t)c->result);
+	memcpy(k->at[child].limit, k->at[space].limit,
+	       sizeof(k->at[child].limit));
 	KERNEL_CALL(k, child, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
 	return 0;
 }
@@ -149,7 +152,78 @@ void kernel_exit(struct kernel *k, unsigned space)
 	detach(k, space);
 }
 
-static void set_limit(int which, uint64_t value)
+/* ---- Limits -------------------------------------------------------------- */
+
+const struct kernel_limit_row kernel_limits[LIMIT_COUNT] = {
+	[LIMIT_AS] = { RLIMIT_AS, RLIM_INFINITY },
+	[LIMIT_DATA] = { RLIMIT_DATA, RLIM_INFINITY },
+	[LIMIT_MEMLOCK] = { RLIMIT_MEMLOCK, KERNEL_MEMLOCK_LIMIT },
+	[LIMIT_STACK] = { RLIMIT_STACK, KERNEL_STACK_LIMIT },
+};
+
+int64_t kernel_set_limit(struct kernel *k, unsigned space,
+			 enum kernel_limit limit, uint64_t value)
+{
+	const struct kernel_limit_row *row = &kernel_limits[limit];
+	struct rlimit r = { .rlim_cur = value, .rlim_max = row->most };
+	int64_t rc;
+
+	memcpy(kernel_data(k, space), &r, sizeof(r));
+	rc = KERNEL_CALL(k, space, SYS_prlimit64, 0, row->which,
+			 stepper_data(space), 0);
+	if (rc == 0)
+		k->at[space].limit[limit] = value;
+	return rc;
+}
+
+/* This process's own soft limits, while it has those of a space. */
+static rlim_t own_limit[LIMIT_COUNT];
+
+/* Sets the soft limit of this process, and returns what it was. */
+static rlim_t swap_limit(enum kernel_limit limit, rlim_t value)
+{
+	enum __rlimit_resource which = kernel_limits[limit].which;
+	struct rlimit r;
+	rlim_t old;
+
+	if (getrlimit(which, &r))
+		die("no limit: %m");
+	old = r.rlim_cur;
+	r.rlim_cur = value < r.rlim_max ? value : r.rlim_max;
+	if (r.rlim_cur != old && setrlimit(which, &r))
+		die("cannot set a limit: %m");
+	return old;
+}
+
+void kernel_take_limits(struct kernel *k, unsigned space)
+{
+	for (unsigned i = 0; i < LIMIT_COUNT; i++)
+		own_limit[i] = swap_limit(i, k->at[space].limit[i]);
+}
+
+void kernel_leave_limits(void)
+{
+	for (unsigned i = 0; i < LIMIT_COUNT; i++)
+		swap_limit(i, own_limit[i]);
+}
+
+void kernel_drop_rights(void)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		die("no capabilities: %m");
+	data[0].effective &= ~(1U << CAP_IPC_LOCK);
+	if (syscall(SYS_capset, &head, data))
+		die("cannot drop a capability: %m");
+}
+
+/* ---- Starting ------------------------------------------------------------ */
+
+static void set_limit(enum __rlimit_resource which, uint64_t value)
 {
 	struct rlimit r;
 
@@ -372,7 +446,7 @@ struct kernel *kernel_new(void)
 	if (!k)
 		die("no memory");
 	k->side.ops = &kernel_ops;
-	k->side.detail = SIDE_MAPS | SIDE_SMAPS | SIDE_PAGEMAP;
+	k->side.detail = SIDE_MAPS | SIDE_SMAPS | SIDE_PAGEMAP | SIDE_BYTES;
 	files_open(&k->files);
 	k->shared = make_memory("oracle-shared", bytes);
 	k->scratch = make_memory("oracle-scratch", SCRATCH_BYTES);
@@ -389,6 +463,8 @@ struct kernel *kernel_new(void)
 	k->at[0].pid = pid;
 	wait_for_answer(k, 0);
 	attach(k, 0, pid);
+	for (unsigned i = 0; i < LIMIT_COUNT; i++)
+		k->at[0].limit[i] = kernel_limits[i].most;
 	read_layout(k);
 	return k;
 }

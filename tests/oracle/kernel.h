@@ -9,6 +9,7 @@
 #include "oracle/files.h"
 #include "oracle/side.h"
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #define FOREIGN_MAX 16
@@ -34,9 +35,24 @@ struct kernel_layout {
 #define KERNEL_STACK_LIMIT (UINT64_C(8) << 20)
 #define KERNEL_MEMLOCK_LIMIT (UINT64_C(8) << 20)
 
+/* The limits that steps change.  An index into kernel_limits[]. */
+enum kernel_limit {
+	LIMIT_AS,
+	LIMIT_DATA,
+	LIMIT_MEMLOCK,
+	LIMIT_STACK,
+	LIMIT_COUNT
+};
+
+extern const struct kernel_limit_row {
+	enum __rlimit_resource which;
+	uint64_t most; /* hard limit, and what it is at first */
+} kernel_limits[LIMIT_COUNT];
+
 struct kernel_process {
 	pid_t pid;
 	int smaps, pagemap, mem; /* of /proc/PID */
+	uint64_t limit[LIMIT_COUNT];
 };
 
 struct kernel {
@@ -57,6 +73,20 @@ void kernel_command(struct kernel *k, unsigned space);
 int64_t kernel_call(struct kernel *k, unsigned space, const uint64_t call[7]);
 #define KERNEL_CALL(k, space, ...)                                             \
 	kernel_call((k), (space), (const uint64_t[7]){ __VA_ARGS__ })
+
+/* setrlimit(2) of a soft limit.  0 or -errno. */
+int64_t kernel_set_limit(struct kernel *k, unsigned space,
+			 enum kernel_limit limit, uint64_t value);
+
+/*
+ * A debugger that makes a stack grow does so under its own limits: before it
+ * touches, this process takes those of the space, and after it its own again.
+ */
+void kernel_take_limits(struct kernel *k, unsigned space);
+void kernel_leave_limits(void);
+
+/* Once: gives up CAP_IPC_LOCK, which would lift one of these limits. */
+void kernel_drop_rights(void);
 
 /* Forks @space into @child; ends @space. */
 int64_t kernel_fork(struct kernel *k, unsigned space, unsigned child);

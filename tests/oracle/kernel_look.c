@@ -36,7 +36,7 @@ struct scan_arg {
 
 #define ENTRIES 512
 
-static void read_smaps(struct kernel *k, unsigned space, bool fields,
+static void read_smaps(struct kernel *k, unsigned space, unsigned detail,
 		       struct view *out)
 {
 	static char buf[1 << 20];
@@ -51,7 +51,7 @@ static void read_smaps(struct kernel *k, unsigned space, bool fields,
 	} while (n > 0 && len < sizeof(buf));
 	if (n < 0 || len == sizeof(buf))
 		die("cannot read smaps of space %u: %m", space);
-	text_normalise(out, buf, len, fields);
+	text_normalise(out, buf, len, detail);
 }
 
 static void add_region(struct kernel *k, unsigned space, uint64_t start,
@@ -138,12 +138,13 @@ void kernel_look(struct side *side, unsigned space, unsigned detail,
 	out->text_len = 0;
 	out->count = 0;
 	if (detail & (SIDE_MAPS | SIDE_SMAPS))
-		read_smaps(k, space, detail & SIDE_SMAPS, out);
-	if (!(detail & SIDE_PAGEMAP))
+		read_smaps(k, space, detail, out);
+	if (!(detail & (SIDE_PAGEMAP | SIDE_BYTES)))
 		return;
 	find_pages(k, space, 0, STEPPER_TEXT, out);
 	find_pages(k, space, STEPPER_FOREIGN_END, k->layout.max_addr, out);
-	read_bytes(k, space, out);
+	if (detail & SIDE_BYTES)
+		read_bytes(k, space, out);
 }
 
 const char *kernel_cannot_look(void)

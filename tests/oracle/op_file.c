@@ -23,9 +23,9 @@ static uint64_t pick_file(struct gen *g)
 	return GEN_ONE_OF(g, files);
 }
 
-static int fd_of(const struct files *f, const struct step *s)
+static int fd_of(const struct kernel *k, const struct step *s)
 {
-	return s->args[0] < FILE_COUNT ? f->fd[s->args[0]] : -1;
+	return s->args[0] < FILE_COUNT ? k->files.fd[s->args[0]] : -1;
 }
 
 static uint64_t pick_offset(struct gen *g)
@@ -45,25 +45,26 @@ static void make_write(struct gen *g, struct step *s)
 	s->args[3] = gen_pick(g, 256);
 }
 
-static int64_t write_file(int fd, const struct step *s, struct outcome *o)
+static size_t write_len(const struct step *s)
 {
-	size_t len = s->args[2] % (4 * 4096);
-	ssize_t n;
-
-	memset(o->data, (int)s->args[3], len);
-	n = pwrite(fd, o->data, len, (off_t)s->args[1]);
-	return n < 0 ? -errno : n;
+	return s->args[2] % (4 * 4096);
 }
 
 static void kernel_write(struct kernel *k, const struct step *s,
 			 struct outcome *o)
 {
-	o->result = write_file(fd_of(&k->files, s), s, o);
+	ssize_t n;
+
+	memset(o->data, (int)s->args[3], write_len(s));
+	n = pwrite(fd_of(k, s), o->data, write_len(s), (off_t)s->args[1]);
+	o->result = n < 0 ? -errno : n;
 }
 
 static void run_write(struct engine *e, const struct step *s, struct outcome *o)
 {
-	o->result = write_file(fd_of(&e->files, s), s, o);
+	memset(o->data, (int)s->args[3], write_len(s));
+	o->result = engine_files_write(&e->files, s->args[0], o->data,
+				       write_len(s), s->args[1]);
 }
 
 const struct op op_write = {
@@ -86,17 +87,13 @@ static void make_truncate(struct gen *g, struct step *s)
 static void kernel_truncate(struct kernel *k, const struct step *s,
 			    struct outcome *o)
 {
-	o->result =
-		ftruncate(fd_of(&k->files, s), (off_t)s->args[1]) ? -errno : 0;
+	o->result = ftruncate(fd_of(k, s), (off_t)s->args[1]) ? -errno : 0;
 }
 
 static void run_truncate(struct engine *e, const struct step *s,
 			 struct outcome *o)
 {
-	struct msn_hostfile *hf =
-		s->args[0] < FILE_COUNT ? e->host[s->args[0]] : NULL;
-
-	o->result = hf ? msn_hostfile_truncate(hf, s->args[1]) : -EBADF;
+	o->result = engine_files_truncate(&e->files, s->args[0], s->args[1]);
 }
 
 const struct op op_truncate = {
@@ -119,19 +116,17 @@ static void make_allocate(struct gen *g, struct step *s)
 static void kernel_allocate(struct kernel *k, const struct step *s,
 			    struct outcome *o)
 {
-	o->result = fallocate(fd_of(&k->files, s), 0, (off_t)s->args[1],
-			      (off_t)s->args[2])
-			    ? -errno
-			    : 0;
+	o->result =
+		fallocate(fd_of(k, s), 0, (off_t)s->args[1], (off_t)s->args[2])
+			? -errno
+			: 0;
 }
 
 static void run_allocate(struct engine *e, const struct step *s,
 			 struct outcome *o)
 {
-	o->result = fallocate(fd_of(&e->files, s), 0, (off_t)s->args[1],
-			      (off_t)s->args[2])
-			    ? -errno
-			    : 0;
+	o->result = engine_files_allocate(&e->files, s->args[0], 0, s->args[1],
+					  s->args[2]);
 }
 
 const struct op op_allocate = {
@@ -143,20 +138,7 @@ const struct op op_allocate = {
 	.engine = run_allocate,
 };
 
-static void kernel_punch(struct kernel *k, const struct step *s,
-			 struct outcome *o)
-{
-	uint64_t end = (s->args[1] + s->args[2] + 4095) & ~UINT64_C(4095);
-	uint64_t start = s->args[1] & ~UINT64_C(4095);
-
-	if (s->args[2] == 0)
-		end = start;
-	o->result = fallocate(fd_of(&k->files, s),
-			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			      (off_t)start, (off_t)(end - start))
-			    ? -errno
-			    : 0;
-}
+#define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 
 static void make_punch(struct gen *g, struct step *s)
 {
@@ -165,19 +147,30 @@ static void make_punch(struct gen *g, struct step *s)
 	s->args[2] = (1 + gen_pick(g, 4)) * 4096;
 }
 
+/* Whole pages: mappables know no others. */
+static uint64_t punch_start(const struct step *s)
+{
+	return s->args[1] & ~UINT64_C(4095);
+}
+
+static uint64_t punch_len(const struct step *s)
+{
+	return s->args[2] & ~UINT64_C(4095);
+}
+
+static void kernel_punch(struct kernel *k, const struct step *s,
+			 struct outcome *o)
+{
+	o->result = fallocate(fd_of(k, s), PUNCH, (off_t)punch_start(s),
+			      (off_t)punch_len(s))
+			    ? -errno
+			    : 0;
+}
+
 static void run_punch(struct engine *e, const struct step *s, struct outcome *o)
 {
-	struct msn_hostfile *hf =
-		s->args[0] < FILE_COUNT ? e->host[s->args[0]] : NULL;
-	uint64_t end = (s->args[1] + s->args[2] + 4095) & ~UINT64_C(4095);
-	struct msn_obj_range r = { s->args[1] & ~UINT64_C(4095), end };
-
-	if (hf && s->args[2] == 0)
-		o->result = -EINVAL;
-	else
-		o->result = hf ? msn_mappable_punch_hole(
-					 msn_hostfile_mappable(hf), r)
-			       : -EBADF;
+	o->result = engine_files_allocate(&e->files, s->args[0], PUNCH,
+					  punch_start(s), punch_len(s));
 }
 
 const struct op op_punch = {

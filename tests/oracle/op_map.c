@@ -54,7 +54,7 @@ static uint64_t mmap_extras(struct gen *g)
 
 static void make_mmap(struct gen *g, struct step *s)
 {
-	bool anonymous = gen_percent(g, 60);
+	bool anonymous = g->anonymous || gen_percent(g, 60);
 	uint64_t flags = mmap_type(g) | mmap_extras(g);
 
 	if (anonymous)
@@ -113,11 +113,7 @@ const struct op op_mmap = {
 
 OP_KERNEL(munmap, SYS_munmap)
 
-static void run_munmap(struct engine *e, const struct step *s,
-		       struct outcome *o)
-{
-	o->result = msn_mm_munmap(engine_mm(e, s), s->args[0], s->args[1]);
-}
+OP_ENGINE(munmap, msn_mm_munmap(mm, a[0], a[1]))
 
 const struct op op_munmap = {
 	.name = "munmap",
@@ -146,12 +142,7 @@ static void make_mprotect(struct gen *g, struct step *s)
 
 OP_KERNEL(mprotect, SYS_mprotect)
 
-static void run_mprotect(struct engine *e, const struct step *s,
-			 struct outcome *o)
-{
-	o->result = msn_mm_mprotect(engine_mm(e, s), s->args[0], s->args[1],
-				    (int)s->args[2]);
-}
+OP_ENGINE(mprotect, msn_mm_mprotect(mm, a[0], a[1], (int)a[2]))
 
 const struct op op_mprotect = {
 	.name = "mprotect",

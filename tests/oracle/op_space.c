@@ -6,7 +6,6 @@
 #include "oracle/op_common.h"
 
 #include <string.h>
-#include <sys/resource.h>
 
 /* ---- brk ----------------------------------------------------------------- */
 
@@ -39,21 +38,11 @@ const struct op op_brk = {
 
 /* ---- setrlimit ----------------------------------------------------------- */
 
-static const struct {
-	int which;
-	uint64_t most;
-} limits[] = {
-	{ RLIMIT_AS, UINT64_MAX },
-	{ RLIMIT_DATA, UINT64_MAX },
-	{ RLIMIT_MEMLOCK, KERNEL_MEMLOCK_LIMIT },
-	{ RLIMIT_STACK, KERNEL_STACK_LIMIT },
-};
-
 static void make_limit(struct gen *g, struct step *s)
 {
-	s->args[0] = gen_pick(g, MSN_ARRAY_LEN(limits));
-	s->args[1] = limits[s->args[0]].most;
-	if (s->args[0] == 0 && gen_percent(g, 60))
+	s->args[0] = gen_pick(g, LIMIT_COUNT);
+	s->args[1] = kernel_limits[s->args[0]].most;
+	if (s->args[0] == LIMIT_AS && gen_percent(g, 60))
 		s->args[1] = gen_mapped(g) + gen_pick(g, 12) * 4096;
 	else if (gen_percent(g, 50))
 		s->args[1] = gen_pick(g, 120) * 4096 + gen_pick(g, 2) * 100;
@@ -61,17 +50,11 @@ static void make_limit(struct gen *g, struct step *s)
 		s->args[1] = 0;
 }
 
-static void kernel_limit(struct kernel *k, const struct step *s,
-			 struct outcome *o)
+static void kernel_do_limit(struct kernel *k, const struct step *s,
+			    struct outcome *o)
 {
-	uint64_t i = s->args[0] % MSN_ARRAY_LEN(limits);
-	struct rlimit r = { .rlim_cur = s->args[1],
-			    .rlim_max = limits[i].most };
-
-	memcpy(kernel_data(k, s->space), &r, sizeof(r));
-	o->result = KERNEL_CALL(k, s->space, SYS_prlimit64, 0,
-				(uint64_t)limits[i].which,
-				stepper_data(s->space), 0);
+	o->result = kernel_set_limit(k, s->space, s->args[0] % LIMIT_COUNT,
+				     s->args[1]);
 }
 
 static void run_limit(struct engine *e, const struct step *s, struct outcome *o)
@@ -80,14 +63,14 @@ static void run_limit(struct engine *e, const struct step *s, struct outcome *o)
 
 	(void)o;
 	msn_mm_get_limits(engine_mm(e, s), &l);
-	switch (limits[s->args[0] % MSN_ARRAY_LEN(limits)].which) {
-	case RLIMIT_AS:
+	switch (s->args[0] % LIMIT_COUNT) {
+	case LIMIT_AS:
 		l.as = s->args[1];
 		break;
-	case RLIMIT_DATA:
+	case LIMIT_DATA:
 		l.data = s->args[1];
 		break;
-	case RLIMIT_MEMLOCK:
+	case LIMIT_MEMLOCK:
 		l.memlock = s->args[1];
 		break;
 	default:
@@ -101,7 +84,7 @@ const struct op op_limit = {
 	.args = { "which", "value" },
 	.weight = 2,
 	.make = make_limit,
-	.kernel = kernel_limit,
+	.kernel = kernel_do_limit,
 	.engine = run_limit,
 };
 

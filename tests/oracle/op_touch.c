@@ -237,9 +237,8 @@ static void kernel_copy_out(struct kernel *k, const struct step *s,
 }
 
 static void engine_copy(struct engine *e, const struct step *s,
-			struct outcome *o, bool in, bool ignore)
+			struct outcome *o, bool in, struct msn_mm_io io)
 {
-	struct msn_mm_io io = { .ignore_permissions = ignore };
 	size_t done = 0;
 	int rc;
 
@@ -258,13 +257,13 @@ static void engine_copy(struct engine *e, const struct step *s,
 static void run_copy_in(struct engine *e, const struct step *s,
 			struct outcome *o)
 {
-	engine_copy(e, s, o, true, false);
+	engine_copy(e, s, o, true, (struct msn_mm_io){ 0 });
 }
 
 static void run_copy_out(struct engine *e, const struct step *s,
 			 struct outcome *o)
 {
-	engine_copy(e, s, o, false, false);
+	engine_copy(e, s, o, false, (struct msn_mm_io){ 0 });
 }
 
 const struct op op_copy_in = {
@@ -287,6 +286,36 @@ const struct op op_copy_out = {
 	.make = make_copy_out,
 	.kernel = kernel_copy_out,
 	.engine = run_copy_out,
+};
+
+/* What reads /dev/zero fills memory with zeros. */
+static void kernel_zero_out(struct kernel *k, const struct step *s,
+			    struct outcome *o)
+{
+	o->result = KERNEL_CALL(k, s->space, SYS_pread64, kernel_fd(FILE_ZERO),
+				s->args[0], copy_len(s), 0);
+}
+
+static void run_zero_out(struct engine *e, const struct step *s,
+			 struct outcome *o)
+{
+	struct msn_mm_io io = { 0 };
+	size_t done = 0;
+	int rc = msn_mm_zero_out(engine_mm(e, s), s->args[0], copy_len(s), io,
+				 &done);
+
+	o->result = done || !rc ? (int64_t)done : rc;
+}
+
+const struct op op_zero_out = {
+	.name = "zero_out",
+	.errors = { EFAULT },
+	.args = { "addr", "len" },
+	.weight = 2,
+	.ranges = { { true, 0, 1 } },
+	.make = make_copy,
+	.kernel = kernel_zero_out,
+	.engine = run_zero_out,
 };
 
 /* ---- another process ----------------------------------------------------- */
@@ -317,6 +346,18 @@ static void kernel_vm_write(struct kernel *k, const struct step *s,
 	kernel_vm(k, s, o, false);
 }
 
+static void run_vm_read(struct engine *e, const struct step *s,
+			struct outcome *o)
+{
+	engine_copy(e, s, o, true, (struct msn_mm_io){ .remote = true });
+}
+
+static void run_vm_write(struct engine *e, const struct step *s,
+			 struct outcome *o)
+{
+	engine_copy(e, s, o, false, (struct msn_mm_io){ .remote = true });
+}
+
 const struct op op_vm_read = {
 	.name = "vm_read",
 	.errors = { EFAULT },
@@ -325,6 +366,7 @@ const struct op op_vm_read = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_copy,
 	.kernel = kernel_vm_read,
+	.engine = run_vm_read,
 };
 
 const struct op op_vm_write = {
@@ -335,6 +377,7 @@ const struct op op_vm_write = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_copy_out,
 	.kernel = kernel_vm_write,
+	.engine = run_vm_write,
 };
 
 /* ---- a debugger's access ------------------------------------------------- */
@@ -350,10 +393,12 @@ static int64_t mem_result(ssize_t n)
 static void kernel_peek(struct kernel *k, const struct step *s,
 			struct outcome *o)
 {
-	ssize_t n = pread(k->at[s->space].mem, o->data, copy_len(s),
-			  (off_t)s->args[0]);
+	ssize_t n;
 
+	kernel_take_limits(k, s->space);
+	n = pread(k->at[s->space].mem, o->data, copy_len(s), (off_t)s->args[0]);
 	o->result = mem_result(n);
+	kernel_leave_limits();
 	o->len = n > 0 ? (size_t)n : 0;
 }
 
@@ -361,18 +406,22 @@ static void kernel_poke(struct kernel *k, const struct step *s,
 			struct outcome *o)
 {
 	pattern(o->data, copy_len(s), s->args[2]);
+	kernel_take_limits(k, s->space);
 	o->result = mem_result(pwrite(k->at[s->space].mem, o->data, copy_len(s),
 				      (off_t)s->args[0]));
+	kernel_leave_limits();
 }
 
 static void run_peek(struct engine *e, const struct step *s, struct outcome *o)
 {
-	engine_copy(e, s, o, true, true);
+	engine_copy(e, s, o, true,
+		    (struct msn_mm_io){ .ignore_permissions = true });
 }
 
 static void run_poke(struct engine *e, const struct step *s, struct outcome *o)
 {
-	engine_copy(e, s, o, false, true);
+	engine_copy(e, s, o, false,
+		    (struct msn_mm_io){ .ignore_permissions = true });
 }
 
 const struct op op_peek = {

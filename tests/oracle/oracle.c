@@ -6,6 +6,7 @@
  *    oracle [--seed N] [--steps N] [--seconds N] [--only CALL,...]
  *           [--without CALL,...] [--ignore FACET,...] [--no-fork] [--self]
  *           [--failures N] [--length N] [--shrink-seconds N] [--stats]
+ *           [--save-restore PERMILLE]
  *    oracle --replay FILE...
  *
  * README.md says how to read what it prints.  Ends with 0 if everything agreed,
@@ -34,6 +35,7 @@ struct options {
 	unsigned length;  /* of a sequence */
 	unsigned failures;
 	unsigned shrink_seconds;
+	unsigned restore_permille;
 	bool stats;
 	bool excluded[GEN_OPS_MAX];
 };
@@ -111,6 +113,8 @@ static void run_sequence(struct trial *t, void *ctx)
 	set_weights(q->o, w, weights);
 	gen_start(&g, q->o->seed + q->number * UINT64_C(0x632be59bd9b4e019),
 		  weights);
+	g.restore_permille = q->o->restore_permille;
+	g.anonymous = g.restore_permille > 0;
 	for (unsigned i = 0; i < q->o->length && t->count < q->left; i++) {
 		enum world_result rc;
 		struct step s;
@@ -270,6 +274,20 @@ static void ignore_facets(struct options *o, char *list)
 	}
 }
 
+/*
+ * A restore makes objects of its own, so that nothing may be shared with a
+ * file or another space; and where pages are is not what it keeps.
+ */
+static void set_save_restore(struct options *o, unsigned permille)
+{
+	char shared[] = "fork,exit,write,truncate,punch,allocate,mincore";
+
+	o->restore_permille = permille;
+	o->world.restores = true;
+	o->world.ignored |= 1U << FACET_PAGES;
+	name_calls(o, shared, true);
+}
+
 static const struct option long_options[] = {
 	{ "seed", required_argument, NULL, 's' },
 	{ "steps", required_argument, NULL, 'n' },
@@ -281,6 +299,7 @@ static const struct option long_options[] = {
 	{ "without", required_argument, NULL, 'w' },
 	{ "ignore", required_argument, NULL, 'i' },
 	{ "replay", required_argument, NULL, 'r' },
+	{ "save-restore", required_argument, NULL, 'R' },
 	{ "no-fork", no_argument, NULL, 'F' },
 	{ "self", no_argument, NULL, 'S' },
 	{ "stats", no_argument, NULL, 'T' },
@@ -321,6 +340,9 @@ static void set_option(struct options *o, int option)
 	case 'F':
 		name_calls(o, (char[]){ "fork,exit" }, true);
 		break;
+	case 'R':
+		set_save_restore(o, (unsigned)number(optarg));
+		break;
 	case 'S':
 		o->world.self = true;
 		break;
@@ -360,6 +382,7 @@ int main(int argc, char **argv)
 		printf("skipped: %s\n", why);
 		return 77;
 	}
+	kernel_drop_rights();
 	stats_start();
 	if (!o.steps && !o.seconds)
 		o.steps = 20000;

@@ -15,6 +15,7 @@ struct shrinker {
 	struct trial *trial; /* what is tried next */
 	struct steps list;   /* its steps */
 	time_t until;
+	bool first; /* no signature is kept yet */
 };
 
 static bool is_over(const struct shrinker *r)
@@ -54,8 +55,15 @@ static bool try_list(struct shrinker *r)
 	struct trial *t = r->trial;
 
 	trial_run(t, run_list, r);
-	if (!t->different || strcmp(t->signature, r->best->signature) != 0)
+	if (!t->different)
 		return false;
+	if (strcmp(t->signature, r->best->signature) != 0) {
+		if (!r->first)
+			return false;
+		/* Every space is looked at now, and so it is seen earlier. */
+		memcpy(r->best->signature, t->signature, sizeof(t->signature));
+	}
+	r->first = false;
 	memcpy(r->best->list, t->list, t->count * sizeof(*t->list));
 	r->best->count = t->count;
 	memcpy(r->best->text, t->text, sizeof(t->text));
@@ -88,6 +96,30 @@ static void cut_steps(struct shrinker *r)
 		if (!any || n > 1)
 			n /= 2;
 	}
+}
+
+/* The best with what space @from does done by space @to, and no fork for it. */
+static bool try_space(struct shrinker *r, unsigned from, unsigned to)
+{
+	r->list.count = 0;
+	for (size_t i = 0; i < r->best->count; i++) {
+		struct step s = r->best->list[i];
+
+		if (strcmp(s.op->name, "fork") == 0 && s.args[0] == from)
+			continue;
+		if (s.space == from)
+			s.space = to;
+		steps_add(&r->list, &s);
+	}
+	return try_list(r);
+}
+
+static void join_spaces(struct shrinker *r)
+{
+	for (unsigned from = STEPPER_SLOTS - 1; from > 0; from--)
+		for (unsigned to = 0; to < from && !is_over(r); to++)
+			if (try_space(r, from, to))
+				break;
 }
 
 static bool try_number(struct shrinker *r, size_t step, size_t arg, uint64_t to)
@@ -136,11 +168,13 @@ bool shrink(const struct world_opts *opts, struct trial *t, unsigned seconds)
 	struct shrinker r = { .opts = opts,
 			      .best = t,
 			      .trial = trial_new(),
+			      .first = true,
 			      .until = time(NULL) + (time_t)seconds };
 	bool again = try_without(&r, t->count, 0);
 
 	if (again) {
 		cut_steps(&r);
+		join_spaces(&r);
 		lower_numbers(&r);
 		cut_steps(&r);
 	}

@@ -22,9 +22,11 @@ struct file_state {
 
 /* How much of a space a side can tell. */
 enum side_detail {
-	SIDE_MAPS = 1 << 0,    /* the layout */
-	SIDE_SMAPS = 1 << 1,   /* and the fields of smaps */
-	SIDE_PAGEMAP = 1 << 2, /* which pages are present */
+	SIDE_MAPS = 1 << 0,	  /* the layout */
+	SIDE_SMAPS = 1 << 1,	  /* and the fields of smaps */
+	SIDE_PAGEMAP = 1 << 2,	  /* which pages are present */
+	SIDE_BYTES = 1 << 3,	  /* the bytes of pages */
+	SIDE_FLAGS_ONLY = 1 << 4, /* with SIDE_SMAPS: of the fields VmFlags */
 };
 
 struct page {
@@ -60,7 +62,8 @@ struct side_ops {
 	void (*run)(struct side *side, const struct step *s, struct outcome *o);
 	/*
 	 * Looks at a space that is there, as far as @detail.  @model: what the
-	 * other side said, for a side that cannot list its pages by itself.
+	 * kernel said; with SIDE_BYTES but without SIDE_PAGEMAP the bytes of
+	 * the kernel's pages are read, wherever they are here.
 	 */
 	void (*look)(struct side *side, unsigned space, unsigned detail,
 		     const struct view *model, struct view *out);

@@ -18,6 +18,13 @@ static const struct {
 	{ "Referenced:", "looking at a page marks it as referenced" },
 	{ "LazyFree:",
 	  "the kernel counts a page when a batch of a CPU is full" },
+	{ "Pss_Dirty:", "a file's page has one mark for all who map it; a "
+			"page that is copied for a reader while a CPU still "
+			"holds it in a batch comes out clean" },
+	{ "Shared_Clean:", "the same" },
+	{ "Shared_Dirty:", "the same" },
+	{ "Private_Clean:", "the same" },
+	{ "Private_Dirty:", "the same" },
 };
 
 /* What else is changed.  The code that does it is normalise_header(). */
@@ -116,7 +123,15 @@ static bool is_left_out(const char *line, size_t len)
 	return false;
 }
 
-void text_normalise(struct view *v, const char *text, size_t len, bool fields)
+static bool is_wanted(const char *line, unsigned detail)
+{
+	if (!(detail & SIDE_SMAPS))
+		return false;
+	return !(detail & SIDE_FLAGS_ONLY) || line[0] == 'V';
+}
+
+void text_normalise(struct view *v, const char *text, size_t len,
+		    unsigned detail)
 {
 	const char *end = text + len;
 	bool keep = false;
@@ -133,7 +148,7 @@ void text_normalise(struct view *v, const char *text, size_t len, bool fields)
 						  to <= STEPPER_FOREIGN_END);
 			if (keep)
 				normalise_header(v, text, eol);
-		} else if (keep && fields &&
+		} else if (keep && is_wanted(text, detail) &&
 			   !is_left_out(text, (size_t)(eol - text))) {
 			add(v, text, (size_t)(eol - text));
 			add(v, "\n", 1);
@@ -207,8 +222,8 @@ static void print_lines(FILE *to, const char *mark, const struct block *b,
 		size_t n = (size_t)(eol + 1 - at);
 
 		/* The first line always, the others where they differ. */
-		if (at == b->text || !other ||
-		    !memmem(other->text, other->len, at, n))
+		if (at == b->text ||
+		    (other && !memmem(other->text, other->len, at, n)))
 			fprintf(to, "  %s %.*s", mark, (int)n, at);
 		at += n;
 	}

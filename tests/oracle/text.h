@@ -10,10 +10,11 @@
 
 /*
  * Adds @text, a listing as /proc/PID/maps or smaps has it, to v->text: without
- * foreign mappings, without fields if @fields is false, and with what has to
+ * foreign mappings, with the fields that @detail asks for, and with what has to
  * differ (the list in text.c) taken out.
  */
-void text_normalise(struct view *v, const char *text, size_t len, bool fields);
+void text_normalise(struct view *v, const char *text, size_t len,
+		    unsigned detail);
 
 /* Adds to v->text the lines of @from that name mappings. */
 void text_copy_headers(struct view *v, const struct view *from);

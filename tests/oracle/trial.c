@@ -5,6 +5,8 @@
  */
 #include "oracle/trial.h"
 
+#include "oracle/op_common.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -77,5 +79,7 @@ void trial_run(struct trial *t, void (*body)(struct trial *t, void *ctx),
 	}
 	if (waitpid(pid, &status, 0) != pid)
 		die("cannot wait: %m");
+	if (status)
+		op_restore_clean(pid);
 	note_end(t, status);
 }

@@ -19,9 +19,15 @@
 const char *const facet_names[FACET_COUNT] = {
 	[FACET_RESULT] = "result", [FACET_DATA] = "data",
 	[FACET_LAYOUT] = "layout", [FACET_FIELDS] = "fields",
-	[FACET_PAGES] = "pages",   [FACET_BYTES] = "bytes",
-	[FACET_FILE] = "file",	   [FACET_BLOCKS] = "blocks",
+	[FACET_PAGES] = "pages",   [FACET_EXCLUSIVE] = "exclusive",
+	[FACET_BYTES] = "bytes",   [FACET_FILE] = "file",
+	[FACET_BLOCKS] = "blocks",
 };
+
+static bool is_ignored(const struct world *w, enum facet facet)
+{
+	return w->opts.ignored & 1U << facet;
+}
 
 struct world *world_new(const struct world_opts *opts)
 {
@@ -36,8 +42,14 @@ struct world *world_new(const struct world_opts *opts)
 	w->side[1] = opts->self ? &kernel_new()->side
 				: &engine_new(&k->layout)->side;
 	w->detail = w->side[0]->detail & w->side[1]->detail;
-	if (opts->ignored & 1U << FACET_FIELDS)
+	if (is_ignored(w, FACET_FIELDS))
 		w->detail &= ~(unsigned)SIDE_SMAPS;
+	if (opts->restores && w->detail & SIDE_SMAPS)
+		w->detail |= SIDE_FLAGS_ONLY;
+	if (is_ignored(w, FACET_PAGES))
+		w->detail &= ~(unsigned)SIDE_PAGEMAP;
+	if (is_ignored(w, FACET_BYTES))
+		w->detail &= ~(unsigned)SIDE_BYTES;
 	for (int i = 0; i < 2; i++) {
 		w->out[i] = msn_alloc(sizeof(*w->out[i]));
 		if (!w->out[i])
@@ -58,9 +70,9 @@ void world_free(struct world *w)
 
 /* ---- Comparing ----------------------------------------------------------- */
 
-static bool is_ignored(const struct world *w, enum facet facet)
+static bool is_same(const void *a, size_t a_len, const void *b, size_t b_len)
 {
-	return w->opts.ignored & 1U << facet;
+	return a_len == b_len && (a_len == 0 || memcmp(a, b, a_len) == 0);
 }
 
 /* Begins to tell a difference; the caller closes the stream. */
@@ -122,7 +134,7 @@ static bool compare_outcomes(struct world *w, struct difference *d)
 		return true;
 	}
 	if (is_ignored(w, FACET_DATA) ||
-	    (a->len == b->len && memcmp(a->data, b->data, a->len) == 0))
+	    is_same(a->data, a->len, b->data, b->len))
 		return false;
 	while (i < a->len && i < b->len && a->data[i] == b->data[i])
 		i++;
@@ -141,16 +153,14 @@ static bool compare_text(struct world *w, unsigned space, struct difference *d)
 	enum facet facet = FACET_LAYOUT;
 	FILE *to;
 
-	if (a->text_len == b->text_len &&
-	    memcmp(a->text, b->text, a->text_len) == 0)
+	if (is_same(a->text, a->text_len, b->text, b->text_len))
 		return false;
 	if (w->detail & SIDE_SMAPS) {
 		struct view x = { 0 }, y = { 0 };
 
 		text_copy_headers(&x, a);
 		text_copy_headers(&y, b);
-		if (x.text_len == y.text_len &&
-		    memcmp(x.text, y.text, x.text_len) == 0)
+		if (is_same(x.text, x.text_len, y.text, y.text_len))
 			facet = FACET_FIELDS;
 		view_free(&x);
 		view_free(&y);
@@ -183,16 +193,24 @@ static void print_page(FILE *to, const char *name, const struct view *v,
 static bool compare_pages(struct world *w, unsigned space, struct difference *d)
 {
 	struct view *a = &w->view[0], *b = &w->view[1];
+	uint64_t mask = PAGE_BITS;
 	size_t i = 0;
 	FILE *to;
 
+	if (is_ignored(w, FACET_EXCLUSIVE))
+		mask &= ~PAGE_EXCLUSIVE;
 	while (i < a->count && i < b->count &&
 	       a->pages[i].addr == b->pages[i].addr &&
-	       a->pages[i].bits == b->pages[i].bits)
+	       ((a->pages[i].bits ^ b->pages[i].bits) & mask) == 0)
 		i++;
 	if (i == a->count && i == b->count)
 		return false;
-	to = tell(d, FACET_PAGES);
+	to = tell(d, i < a->count && i < b->count &&
+				     a->pages[i].addr == b->pages[i].addr &&
+				     (a->pages[i].bits ^ b->pages[i].bits) ==
+					     PAGE_EXCLUSIVE
+			     ? FACET_EXCLUSIVE
+			     : FACET_PAGES);
 	fprintf(to, "  space %u: %zu pages, engine %zu\n", space, a->count,
 		b->count);
 	print_page(to, "kernel", a, i);
@@ -232,11 +250,9 @@ static bool compare_space(struct world *w, unsigned space, struct difference *d)
 				      &w->view[i]);
 	if (compare_text(w, space, d))
 		return true;
-	if (!(w->detail & SIDE_PAGEMAP))
-		return false;
-	if (!is_ignored(w, FACET_PAGES) && compare_pages(w, space, d))
+	if (w->detail & SIDE_PAGEMAP && compare_pages(w, space, d))
 		return true;
-	return !is_ignored(w, FACET_BYTES) && compare_bytes(w, space, d);
+	return w->detail & SIDE_BYTES && compare_bytes(w, space, d);
 }
 
 static bool compare_file(struct world *w, unsigned file, struct difference *d)
@@ -249,8 +265,8 @@ static bool compare_file(struct world *w, unsigned file, struct difference *d)
 	w->side[0]->ops->read_file(w->side[0], file, a);
 	w->side[1]->ops->read_file(w->side[1], file, b);
 	if (!is_ignored(w, FACET_FILE) &&
-	    (a->size != b->size || a->len != b->len ||
-	     memcmp(a->data, b->data, a->len))) {
+	    (a->size != b->size ||
+	     !is_same(a->data, a->len, b->data, b->len))) {
 		to = tell(d, FACET_FILE);
 		fprintf(to, "  file %u: %llu bytes, engine %llu\n", file,
 			(unsigned long long)a->size,
@@ -302,8 +318,7 @@ enum world_result world_step(struct world *w, const struct step *s,
 			return WORLD_DIFFERENT;
 	}
 	for (unsigned i = 0; i < FILE_COUNT; i++)
-		if (i != FILE_NONE && i != FILE_PIPE && !file_is_alias(i) &&
-		    compare_file(w, i, d))
+		if (file_has_bytes(i) && compare_file(w, i, d))
 			return WORLD_DIFFERENT;
 	return WORLD_SAME;
 }

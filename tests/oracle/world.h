@@ -10,14 +10,15 @@
 
 /* What is compared.  A bit each, so that a run can leave some out. */
 enum facet {
-	FACET_RESULT, /* result, errno, signal */
-	FACET_DATA,   /* bytes that the call gave out */
-	FACET_LAYOUT, /* maps */
-	FACET_FIELDS, /* smaps */
-	FACET_PAGES,  /* pagemap: which pages are present, and how */
-	FACET_BYTES,  /* of present pages */
-	FACET_FILE,   /* size and bytes of a file */
-	FACET_BLOCKS, /* st_blocks of a file */
+	FACET_RESULT,	 /* result, errno, signal */
+	FACET_DATA,	 /* bytes that the call gave out */
+	FACET_LAYOUT,	 /* maps */
+	FACET_FIELDS,	 /* smaps */
+	FACET_PAGES,	 /* pagemap: which pages are present, and of what */
+	FACET_EXCLUSIVE, /* which of them are in one place only */
+	FACET_BYTES,	 /* of present pages */
+	FACET_FILE,	 /* size and bytes of a file */
+	FACET_BLOCKS,	 /* st_blocks of a file */
 	FACET_COUNT
 };
 
@@ -25,6 +26,7 @@ extern const char *const facet_names[FACET_COUNT];
 
 struct world_opts {
 	bool self;	  /* the kernel on both sides */
+	bool restores;	  /* of the fields only VmFlags are compared */
 	unsigned ignored; /* a bit for each facet that is not compared */
 };
 

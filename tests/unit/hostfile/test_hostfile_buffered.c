@@ -187,10 +187,18 @@ static void long_reads_go_in_pieces_and_are_whole(void)
 	pattern(in, LEN, 4);
 	CHECK(msn_pwrite_full(fd, in, LEN, 0) == 0);
 	hf = host_of(fd, true);
+	/* From the page cache by one call; what is not there in pieces. */
 	CHECK(msn_file_read(file_of(hf), 3, out, LEN - 3, &done) == 0);
 	EXPECT(done == LEN - 3);
 	EXPECT(memcmp(out, in + 3, LEN - 3) == 0);
-	EXPECT(msn_hostfile_stats(hf).submissions == 1);
+	EXPECT(msn_hostfile_stats(hf).submissions <= 1);
+	CHECK(fdatasync(fd) == 0);
+	CHECK(posix_fadvise(fd, 1 << 20, 0, POSIX_FADV_DONTNEED) == 0);
+	memset(out, 0, LEN);
+	CHECK(msn_file_read(file_of(hf), 3, out, LEN - 3, &done) == 0);
+	EXPECT(done == LEN - 3);
+	EXPECT(memcmp(out, in + 3, LEN - 3) == 0);
+	EXPECT(msn_hostfile_stats(hf).submissions >= 1);
 	host_free(hf);
 }
 
@@ -595,13 +603,28 @@ static int64_t dirty_pages(int fd, struct msn_file_range r)
 	return (int64_t)(stat[1] + stat[2]);
 }
 
+/*
+ * Makes pages 3 and 40 dirty, syncs the first 16; is page 40 still dirty?  Who
+ * syncs the whole machine meanwhile makes it clean.
+ */
+static bool syncs_its_range_alone(struct msn_hostfile *hf, int fd)
+{
+	size_t done;
+
+	CHECK(msn_file_write(file_of(hf), 3 * PAGE, "x", 1, &done) == 0);
+	CHECK(msn_file_write(file_of(hf), 40 * PAGE, "y", 1, &done) == 0);
+	CHECK(msn_identity_msync(msn_hostfile_identity(hf), PAGES(0, 16)) == 0);
+	EXPECT(dirty_pages(fd, FILE_PAGES(0, 16)) == 0);
+	return dirty_pages(fd, FILE_PAGES(40, 41)) == 1;
+}
+
 static void msync_writes_the_dirty_pages_of_its_range_alone(void)
 {
 	FOR_BOTH_WAYS(buffered)
 	{
-		int fd = new_file(ON_DISK);
+		int fd = new_file(ON_DISK), tries = 20;
 		struct msn_hostfile *hf;
-		size_t done;
+		bool alone = false;
 
 		fill(fd, 64 * PAGE);
 		CHECK(fsync(fd) == 0);
@@ -611,16 +634,9 @@ static void msync_writes_the_dirty_pages_of_its_range_alone(void)
 			host_free(hf);
 			continue;
 		}
-		EXPECT(dirty_pages(fd, FILE_PAGES(0, 64)) == 0);
-		CHECK(msn_file_write(file_of(hf), 3 * PAGE, "x", 1, &done) ==
-		      0);
-		CHECK(msn_file_write(file_of(hf), 40 * PAGE, "y", 1, &done) ==
-		      0);
-		EXPECT(dirty_pages(fd, FILE_PAGES(0, 64)) == 2);
-		CHECK(msn_identity_msync(msn_hostfile_identity(hf),
-					 PAGES(0, 16)) == 0);
-		EXPECT(dirty_pages(fd, FILE_PAGES(0, 16)) == 0);
-		EXPECT(dirty_pages(fd, FILE_PAGES(40, 41)) == 1);
+		while (!alone && tries-- > 0)
+			alone = syncs_its_range_alone(hf, fd);
+		EXPECT(alone);
 		CHECK(msn_identity_msync(msn_hostfile_identity(hf),
 					 PAGES(32, 64)) == 0);
 		EXPECT(dirty_pages(fd, FILE_PAGES(0, 64)) == 0);

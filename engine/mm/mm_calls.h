@@ -93,8 +93,9 @@ MSN_MUST_CHECK int msn_mm_sys_mmap(struct msn_mm *mm,
  *   without CONFIG_MEMORY_FAILURE.
  * - MADV_COLLAPSE: -EINVAL always; there are no huge pages.  MADV_HUGEPAGE and
  *   MADV_MERGEABLE are remembered and shown, and change no page.
- * - MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT reach the host where the platform
- *   has page tables, and do nothing else; there is no swap.
+ * - MADV_WILLNEED and MADV_COLD reach the host where the platform has page
+ *   tables, and do nothing else.  There is no swap: MADV_PAGEOUT only makes
+ *   pages of objects be placed no more; they stay in the object.
  * - MADV_FREE where the platform has page tables: the pages stay.
  */
 MSN_MUST_CHECK int msn_mm_madvise(struct msn_mm *mm, uint64_t addr,

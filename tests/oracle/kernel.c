@@ -14,6 +14,7 @@
 #include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/prctl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPINS 200
 #define SCRATCH_BYTES OUTCOME_DATA_BYTES
 #define HEAP_START UINT64_C(0x160000000000)
 
@@ -49,11 +49,6 @@ static void wait_for_answer(struct kernel *k, unsigned space)
 	struct stepper_command *c = &k->slots[space].command;
 	struct timespec second = { 1, 0 };
 
-	for (unsigned i = 0; i < SPINS; i++) {
-		if (__atomic_load_n(&c->turn, __ATOMIC_ACQUIRE) == STEPPER_DONE)
-			return;
-		__builtin_ia32_pause();
-	}
 	__atomic_store_n(&c->harness_sleeps, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&c->turn, __ATOMIC_SEQ_CST) != STEPPER_DONE) {
 		if (syscall(SYS_futex, &c->turn, FUTEX_WAIT, STEPPER_ASKED,
@@ -207,7 +202,7 @@ void kernel_leave_limits(void)
 		swap_limit(i, own_limit[i]);
 }
 
-void kernel_drop_rights(void)
+static void drop_rights(void)
 {
 	struct __user_cap_header_struct head = {
 		.version = _LINUX_CAPABILITY_VERSION_3
@@ -219,6 +214,29 @@ void kernel_drop_rights(void)
 	data[0].effective &= ~(1U << CAP_IPC_LOCK);
 	if (syscall(SYS_capset, &head, data))
 		die("cannot drop a capability: %m");
+}
+
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t may, one;
+	size_t n = 0;
+	int at;
+
+	if (sched_getaffinity(0, sizeof(may), &may))
+		die("no CPUs: %m");
+	at = getpid() % CPU_COUNT(&may);
+	while (!CPU_ISSET(n, &may) || at-- > 0)
+		n++;
+	CPU_ZERO(&one);
+	CPU_SET(n, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		die("cannot stay on a CPU: %m");
+}
+
+void kernel_prepare(void)
+{
+	drop_rights();
+	stay_on_one_cpu();
 }
 
 /* ---- Starting ------------------------------------------------------------ */

@@ -85,8 +85,14 @@ int64_t kernel_set_limit(struct kernel *k, unsigned space,
 void kernel_take_limits(struct kernel *k, unsigned space);
 void kernel_leave_limits(void);
 
-/* Once: gives up CAP_IPC_LOCK, which would lift one of these limits. */
-void kernel_drop_rights(void);
+/*
+ * Once: gives up CAP_IPC_LOCK, which would lift one of these limits, and stays
+ * on one CPU, with all that is started.  The kernel keeps lists of pages for
+ * each CPU and sees those of another too late: what MADV_FREE, MADV_PAGEOUT
+ * and the like do would depend on where a step ran before.  Since one waits
+ * for the other all the time, it costs nothing.
+ */
+void kernel_prepare(void);
 
 /* Forks @space into @child; ends @space. */
 int64_t kernel_fork(struct kernel *k, unsigned space, unsigned child);

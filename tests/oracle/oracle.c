@@ -382,7 +382,7 @@ int main(int argc, char **argv)
 		printf("skipped: %s\n", why);
 		return 77;
 	}
-	kernel_drop_rights();
+	kernel_prepare();
 	stats_start();
 	if (!o.steps && !o.seconds)
 		o.steps = 20000;

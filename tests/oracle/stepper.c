@@ -19,7 +19,6 @@
 #include <linux/mman.h>
 #include <linux/sched.h>
 
-#define SPINS 200
 #define STACK_BYTES 16384
 
 /* Not declared by the kernel's headers for programs. */
@@ -155,12 +154,6 @@ static struct stepper_slot *slot_of(unsigned slot)
 
 static void wait_for_command(struct stepper_command *c)
 {
-	for (unsigned i = 0; i < SPINS; i++) {
-		if (__atomic_load_n(&c->turn, __ATOMIC_ACQUIRE) ==
-		    STEPPER_ASKED)
-			return;
-		__builtin_ia32_pause();
-	}
 	__atomic_store_n(&c->stepper_sleeps, 1, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&c->turn, __ATOMIC_SEQ_CST) != STEPPER_ASKED)
 		call6(__NR_futex, (uintptr_t)&c->turn, FUTEX_WAIT, STEPPER_DONE,

@@ -207,6 +207,58 @@ uint64_t msn_mm_reclaim_lazy(struct msn_mm *mm)
 	return bytes;
 }
 
+/* ---- MADV_PAGEOUT -------------------------------------------------------- */
+
+/*
+ * Forgets the first pages of @part, a part of the placement at @seg, if they
+ * are an object's and placed nowhere else: there they stay, while the space's
+ * own have nowhere else to be.  *@end: how far that went.
+ */
+static int page_out_run(struct msn_mm *mm, struct msn_seg seg,
+			struct msn_addr_range part, uint64_t *end)
+{
+	const struct msn_pma *p = msn_pma_set_value(&mm->pmas, seg);
+	struct msn_file_range pages =
+		msn_pma_file_range(p, msn_pma_set_range(seg), part);
+	struct msn_file_range run = pages;
+	int rc = 0;
+
+	*end = part.end;
+	if (p->private)
+		return 0;
+	if (msn_mm_sharers(mm, p, pages, &run) == 1)
+		rc = msn_segset_reserve(&mm->pmas.core, 2);
+	else
+		seg.leaf = NULL;
+	part.end = *end = part.start + msn_file_range_length(run);
+	if (rc == 0 && msn_seg_ok(seg))
+		msn_mm_drop_pages(mm, part, false);
+	return msn_pass(rc);
+}
+
+static int page_out(struct msn_mm *mm, struct msn_addr_range ar)
+{
+	int rc = 0;
+
+	msn_write_scope(&mm->active);
+	if (mm->as->ops->kernel_faults) {
+		rc = msn_address_space_advise(mm->as, ar, MSN_AS_PAGEOUT);
+		return 0; /* whatever the host says is as well */
+	}
+	while (rc == 0 && ar.start < ar.end) {
+		struct msn_seg seg = msn_pma_set_lower(&mm->pmas, ar.start);
+		struct msn_addr_range part;
+
+		if (!msn_seg_ok(seg))
+			break;
+		part = msn_addr_range_intersect(ar, msn_pma_set_range(seg));
+		if (msn_addr_range_empty(part))
+			break;
+		rc = page_out_run(mm, seg, part, &ar.start);
+	}
+	return msn_pass(rc);
+}
+
 /* ---- The rest ------------------------------------------------------------ */
 
 /* Tells the host what it may like to know; whatever it says is as well. */
@@ -247,7 +299,7 @@ int msn_mm_advise_pages(struct msn_mm *mm, struct msn_seg s,
 	case MADV_COLD:
 		return hint(mm, ar, MSN_AS_COLD);
 	case MADV_PAGEOUT:
-		return hint(mm, ar, MSN_AS_PAGEOUT);
+		return temporary(page_out(mm, ar));
 	default:
 		/* There are no huge pages: MADV_COLLAPSE has nothing to make */
 		return msn_fail(-EINVAL);

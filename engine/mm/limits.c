@@ -68,6 +68,8 @@ void msn_mm_add_sizes(struct msn_mm_sizes *s, uint32_t flags, uint64_t n)
 void msn_mm_count_pages(struct msn_mm *mm, uint32_t flags, int64_t bytes)
 {
 	msn_mm_add_sizes(&mm->sizes, flags, (uint64_t)bytes);
+	if (mm->peak < mm->sizes.total)
+		mm->peak = mm->sizes.total;
 }
 
 static bool fits(uint64_t limit, uint64_t used, uint64_t more)

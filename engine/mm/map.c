@@ -258,6 +258,8 @@ static int map_locked(struct msn_mm *mm, struct mapping *m, uint64_t length)
 		m->vma.offset = m->ar.start;
 	m->vma.flags |= lock_flags(mm, m->opts->mlock_mode);
 	rc = check_locks(mm, m);
+	if (m->vma.flags & MSN_VMA_DROPPABLE) /* counted, but never locked */
+		m->vma.flags &= ~(uint32_t)MSN_VMA_LOCK_MASK;
 	if (rc == 0 && m->refusal.early)
 		rc = msn_fail(m->refusal.early);
 	if (rc == 0)

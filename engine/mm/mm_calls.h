@@ -123,8 +123,9 @@ uint64_t msn_mm_brk(struct msn_mm *mm, uint64_t addr);
  *   without CONFIG_MEMORY_FAILURE.
  * - MADV_COLLAPSE: -EINVAL always; there are no huge pages.  MADV_HUGEPAGE and
  *   MADV_MERGEABLE are remembered and shown, and change no page.
- * - MADV_WILLNEED, MADV_COLD, MADV_PAGEOUT reach the host where the platform
- *   has page tables, and do nothing else; there is no swap.
+ * - MADV_WILLNEED and MADV_COLD reach the host where the platform has page
+ *   tables, and do nothing else.  There is no swap: MADV_PAGEOUT only makes
+ *   pages of objects be placed no more; they stay in the object.
  * - MADV_FREE where the platform has page tables: the pages stay.
  */
 MSN_MUST_CHECK int msn_mm_madvise(struct msn_mm *mm, uint64_t addr,
@@ -229,6 +230,85 @@ MSN_MUST_CHECK int msn_mm_mincore(struct msn_mm *mm, uint64_t addr,
 MSN_MUST_CHECK int msn_mm_pagemap(struct msn_mm *mm, uint64_t addr,
 				  size_t pages, uint64_t *out);
 
-/* ---- Between spaces and for futexes: process_vm.c, atomic.c -------------- */
+/* ---- Between spaces: process_vm.c ---------------------------------------- */
+
+/* A piece of memory of a space; struct iovec of a process in it. */
+struct msn_iov {
+	uint64_t addr, length; /* bytes */
+};
+
+/* The most pieces in one list (UIO_MAXIOV, IOV_MAX). */
+#define MSN_IOV_MAX 1024
+
+/* The most bytes that one call moves (MAX_RW_COUNT). */
+#define MSN_PROCESS_VM_MAX (INT32_MAX & ~MSN_PAGE_MASK)
+
+/* Arguments of process_vm_readv(2) and process_vm_writev(2). */
+struct msn_process_vm {
+	struct msn_mm *local; /* the caller's */
+	const struct msn_iov *local_iov;
+	size_t local_count;
+	struct msn_mm *remote; /* the other's; may be the same */
+	const struct msn_iov *remote_iov;
+	size_t remote_count;
+	unsigned long flags; /* 0 */
+};
+
+/*
+ * Copies from the remote space to the local one, or the other way.  0 with
+ * *@done bytes moved, which is less than asked for if a later byte cannot be
+ * reached; -EFAULT: the first cannot; -EINVAL: flags, too many pieces, or one
+ * that is longer than the half of all addresses; -ENOMEM.
+ *
+ * The two spaces are looked at one after the other, through a buffer; no lock
+ * of one is held while one of the other is taken.
+ */
+MSN_MUST_CHECK int msn_mm_process_vm_readv(const struct msn_process_vm *call,
+					   uint64_t *done);
+MSN_MUST_CHECK int msn_mm_process_vm_writev(const struct msn_process_vm *call,
+					    uint64_t *done);
+
+/* ---- Words and futexes: atomic.c ----------------------------------------- */
+
+/*
+ * Atomic accesses to 32 bits at a 4-byte aligned address, sequentially
+ * consistent among all that go through this engine or the page tables.
+ * *@value, *@seen: what was there.  -EFAULT: not mapped, no right, no page, or
+ * not aligned; -ENOMEM.  msn_mm_cas32() is in mm.h.  A load copies no page.
+ */
+MSN_MUST_CHECK int msn_mm_load32(struct msn_mm *mm, uint64_t addr,
+				 uint32_t *value);
+MSN_MUST_CHECK int msn_mm_swap32(struct msn_mm *mm, uint64_t addr,
+				 uint32_t value, uint32_t *seen);
+
+enum msn_futex_kind {
+	MSN_FUTEX_PRIVATE = 1, /* FUTEX_PRIVATE_FLAG: of one space */
+	MSN_FUTEX_ANONYMOUS,   /* without it, in memory that is private */
+	MSN_FUTEX_OBJECT,      /* in an object: the same for all who map it */
+};
+
+/* What a futex is known by; two keys that are the same are one futex. */
+struct msn_futex_key {
+	enum msn_futex_kind kind;
+	void *of;    /* the space or the object; to be compared, not used */
+	uint64_t at; /* address, or offset in the object */
+	struct msn_identity *identity; /* a reference: keeps @of; or NULL */
+};
+
+/*
+ * The key of the futex at @addr; @shared: without FUTEX_PRIVATE_FLAG, which
+ * brings the page in.  -EINVAL: not aligned.  -EFAULT: not an address; with
+ * @shared also: not mapped, no right to read or write, no page, or private
+ * memory that cannot be written, which nobody could ever wake from.  -ENOMEM.
+ * On success the key is to be put with msn_futex_key_put().
+ */
+MSN_MUST_CHECK int msn_mm_futex_key(struct msn_mm *mm, uint64_t addr,
+				    bool shared, struct msn_futex_key *out);
+bool msn_futex_key_same(const struct msn_futex_key *a,
+			const struct msn_futex_key *b);
+uint64_t msn_futex_key_hash(const struct msn_futex_key *k);
+
+/* Drops the reference; no lock of a space is held. */
+void msn_futex_key_put(struct msn_futex_key *k);
 
 #endif /* MSN_MM_MM_CALLS_H */

@@ -45,6 +45,7 @@ struct msn_mm {
 	 */
 	struct msn_vma_set vmas;
 	struct msn_mm_sizes sizes; /* under mapping */
+	uint64_t peak;		   /* of sizes.total; under mapping */
 	/* Counted as locked though no mapping is: mremap; under mapping. */
 	uint64_t stuck_locked;
 	struct msn_mm_limits limits; /* under mapping */

@@ -15,6 +15,11 @@
 
 OP_KERNEL(mlock, SYS_mlock)
 
+static void run_mlock(struct engine *e, const struct step *s, struct outcome *o)
+{
+	o->result = msn_mm_mlock(engine_mm(e, s), s->args[0], s->args[1], 0);
+}
+
 const struct op op_mlock = {
 	.name = "mlock",
 	.errors = { EPERM, ENOMEM, EINVAL },
@@ -23,6 +28,7 @@ const struct op op_mlock = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_range,
 	.kernel = kernel_mlock,
+	.engine = run_mlock,
 };
 
 static void make_mlock2(struct gen *g, struct step *s)
@@ -33,6 +39,13 @@ static void make_mlock2(struct gen *g, struct step *s)
 
 OP_KERNEL(mlock2, SYS_mlock2)
 
+static void run_mlock2(struct engine *e, const struct step *s,
+		       struct outcome *o)
+{
+	o->result = msn_mm_mlock(engine_mm(e, s), s->args[0], s->args[1],
+				 (int)s->args[2]);
+}
+
 const struct op op_mlock2 = {
 	.name = "mlock2",
 	.errors = { EPERM, ENOMEM, EINVAL },
@@ -41,9 +54,16 @@ const struct op op_mlock2 = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_mlock2,
 	.kernel = kernel_mlock2,
+	.engine = run_mlock2,
 };
 
 OP_KERNEL(munlock, SYS_munlock)
+
+static void run_munlock(struct engine *e, const struct step *s,
+			struct outcome *o)
+{
+	o->result = msn_mm_munlock(engine_mm(e, s), s->args[0], s->args[1]);
+}
 
 const struct op op_munlock = {
 	.name = "munlock",
@@ -53,6 +73,7 @@ const struct op op_munlock = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_range,
 	.kernel = kernel_munlock,
+	.engine = run_munlock,
 };
 
 static void make_mlockall(struct gen *g, struct step *s)
@@ -62,6 +83,12 @@ static void make_mlockall(struct gen *g, struct step *s)
 
 OP_KERNEL(mlockall, SYS_mlockall)
 
+static void run_mlockall(struct engine *e, const struct step *s,
+			 struct outcome *o)
+{
+	o->result = msn_mm_mlockall(engine_mm(e, s), (int)s->args[0]);
+}
+
 const struct op op_mlockall = {
 	.name = "mlockall",
 	.errors = { EPERM, ENOMEM, EINVAL },
@@ -69,6 +96,7 @@ const struct op op_mlockall = {
 	.weight = 1,
 	.make = make_mlockall,
 	.kernel = kernel_mlockall,
+	.engine = run_mlockall,
 };
 
 static void make_nothing(struct gen *g, struct step *s)
@@ -79,12 +107,20 @@ static void make_nothing(struct gen *g, struct step *s)
 
 OP_KERNEL(munlockall, SYS_munlockall)
 
+static void run_munlockall(struct engine *e, const struct step *s,
+			   struct outcome *o)
+{
+	(void)o;
+	msn_mm_munlockall(engine_mm(e, s));
+}
+
 const struct op op_munlockall = {
 	.name = "munlockall",
 	.args = { NULL },
 	.weight = 2,
 	.make = make_nothing,
 	.kernel = kernel_munlockall,
+	.engine = run_munlockall,
 };
 
 /* ---- msync --------------------------------------------------------------- */
@@ -106,6 +142,12 @@ static void make_msync(struct gen *g, struct step *s)
 
 OP_KERNEL(msync, SYS_msync)
 
+static void run_msync(struct engine *e, const struct step *s, struct outcome *o)
+{
+	o->result = msn_mm_msync(engine_mm(e, s), s->args[0], s->args[1],
+				 (int)s->args[2]);
+}
+
 const struct op op_msync = {
 	.name = "msync",
 	.errors = { ENOMEM, EBUSY, EINVAL },
@@ -114,6 +156,7 @@ const struct op op_msync = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_msync,
 	.kernel = kernel_msync,
+	.engine = run_msync,
 };
 
 /* ---- mincore ------------------------------------------------------------- */
@@ -230,6 +273,13 @@ static void make_madvise(struct gen *g, struct step *s)
 
 OP_KERNEL(madvise, SYS_madvise)
 
+static void run_madvise(struct engine *e, const struct step *s,
+			struct outcome *o)
+{
+	o->result = msn_mm_madvise(engine_mm(e, s), s->args[0], s->args[1],
+				   (int)s->args[2]);
+}
+
 const struct op op_madvise = {
 	.name = "madvise",
 	.errors = { EPERM, EBADF, ENOMEM, EACCES, EFAULT, EINVAL },
@@ -239,4 +289,5 @@ const struct op op_madvise = {
 	.make = make_madvise,
 	.is_too_big = madvise_is_too_big,
 	.kernel = kernel_madvise,
+	.engine = run_madvise,
 };

@@ -14,6 +14,7 @@
 /* ---- mlock --------------------------------------------------------------- */
 
 OP_KERNEL(mlock, SYS_mlock)
+OP_ENGINE(mlock, msn_mm_mlock(mm, a[0], a[1], 0))
 
 const struct op op_mlock = {
 	.name = "mlock",
@@ -23,6 +24,7 @@ const struct op op_mlock = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_range,
 	.kernel = kernel_mlock,
+	.engine = run_mlock,
 };
 
 static void make_mlock2(struct gen *g, struct step *s)
@@ -32,6 +34,7 @@ static void make_mlock2(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(mlock2, SYS_mlock2)
+OP_ENGINE(mlock2, msn_mm_mlock(mm, a[0], a[1], (int)a[2]))
 
 const struct op op_mlock2 = {
 	.name = "mlock2",
@@ -41,9 +44,11 @@ const struct op op_mlock2 = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_mlock2,
 	.kernel = kernel_mlock2,
+	.engine = run_mlock2,
 };
 
 OP_KERNEL(munlock, SYS_munlock)
+OP_ENGINE(munlock, msn_mm_munlock(mm, a[0], a[1]))
 
 const struct op op_munlock = {
 	.name = "munlock",
@@ -53,6 +58,7 @@ const struct op op_munlock = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_range,
 	.kernel = kernel_munlock,
+	.engine = run_munlock,
 };
 
 static void make_mlockall(struct gen *g, struct step *s)
@@ -61,6 +67,7 @@ static void make_mlockall(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(mlockall, SYS_mlockall)
+OP_ENGINE(mlockall, msn_mm_mlockall(mm, (int)a[0]))
 
 const struct op op_mlockall = {
 	.name = "mlockall",
@@ -69,6 +76,7 @@ const struct op op_mlockall = {
 	.weight = 1,
 	.make = make_mlockall,
 	.kernel = kernel_mlockall,
+	.engine = run_mlockall,
 };
 
 static void make_nothing(struct gen *g, struct step *s)
@@ -78,6 +86,7 @@ static void make_nothing(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(munlockall, SYS_munlockall)
+OP_ENGINE(munlockall, (msn_mm_munlockall(mm), (void)a, 0))
 
 const struct op op_munlockall = {
 	.name = "munlockall",
@@ -85,6 +94,7 @@ const struct op op_munlockall = {
 	.weight = 2,
 	.make = make_nothing,
 	.kernel = kernel_munlockall,
+	.engine = run_munlockall,
 };
 
 /* ---- msync --------------------------------------------------------------- */
@@ -105,6 +115,7 @@ static void make_msync(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(msync, SYS_msync)
+OP_ENGINE(msync, msn_mm_msync(mm, a[0], a[1], (int)a[2]))
 
 const struct op op_msync = {
 	.name = "msync",
@@ -114,6 +125,7 @@ const struct op op_msync = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_msync,
 	.kernel = kernel_msync,
+	.engine = run_msync,
 };
 
 /* ---- mincore ------------------------------------------------------------- */
@@ -229,6 +241,7 @@ static void make_madvise(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(madvise, SYS_madvise)
+OP_ENGINE(madvise, msn_mm_madvise(mm, a[0], a[1], (int)a[2]))
 
 const struct op op_madvise = {
 	.name = "madvise",
@@ -239,4 +252,5 @@ const struct op op_madvise = {
 	.make = make_madvise,
 	.is_too_big = madvise_is_too_big,
 	.kernel = kernel_madvise,
+	.engine = run_madvise,
 };

@@ -58,6 +58,22 @@ MSN_MUST_CHECK int msn_mm_sys_mmap(struct msn_mm *mm,
 
 /* ---- Moving: remap.c ----------------------------------------------------- */
 
+/*
+ * mremap(2): makes the mapping at @old_addr longer or shorter, or moves it with
+ * its pages.  *@out becomes its address.  @flags: MREMAP_MAYMOVE, MREMAP_FIXED,
+ * MREMAP_DONTUNMAP; @new_addr counts with the last two only.
+ *
+ * -EINVAL for what the arguments alone forbid; -EFAULT where nothing is mapped
+ * or the range ends in another mapping; -EPERM sealed; -EAGAIN the limit of
+ * locked memory; -ENOMEM no place, a limit, or no memory; what the object says.
+ * What MREMAP_FIXED unmaps, and what shrinking does, stays done if the move
+ * then fails; so do moves of earlier mappings where the range has several
+ * (MREMAP_FIXED without a change of size).
+ */
+MSN_MUST_CHECK int msn_mm_mremap(struct msn_mm *mm, uint64_t old_addr,
+				 uint64_t old_len, uint64_t new_len, int flags,
+				 uint64_t new_addr, uint64_t *out);
+
 /* ---- The heap: brk.c ----------------------------------------------------- */
 
 /* ---- Advice: advise.c ---------------------------------------------------- */
@@ -151,6 +167,16 @@ MSN_MUST_CHECK int msn_mm_msync(struct msn_mm *mm, uint64_t addr,
 				uint64_t length, int flags);
 
 /* ---- Sealing and naming: seal.c, name.c ---------------------------------- */
+
+/*
+ * mseal(2): what is mapped at [@addr, @addr + @length) can no longer be
+ * unmapped, moved, resized, replaced or given other rights, for as long as the
+ * space is there.  @flags: 0.  -EINVAL for other flags, an unaligned @addr or a
+ * range that wraps; -ENOMEM for a hole (nothing is sealed), too many mappings
+ * or no memory (what came before is sealed).
+ */
+MSN_MUST_CHECK int msn_mm_mseal(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, unsigned long flags);
 
 /* ---- Memory policy: mempolicy.c ------------------------------------------ */
 

@@ -44,7 +44,9 @@ struct msn_mm {
 	 * active for writing (a fault), and so is read under either.
 	 */
 	struct msn_vma_set vmas;
-	struct msn_mm_sizes sizes;   /* under mapping */
+	struct msn_mm_sizes sizes; /* under mapping */
+	/* Counted as locked though no mapping is: mremap; under mapping. */
+	uint64_t stuck_locked;
 	struct msn_mm_limits limits; /* under mapping */
 	uint32_t def_flags; /* of new mappings (mlockall); under mapping */
 	struct msn_addr_range heap; /* brk: its start and the break; mapping */

@@ -156,6 +156,7 @@ static const char *check_vmas(struct msn_mm *mm)
 		msn_mm_add_sizes(&sum, v->flags,
 				 msn_addr_range_length(msn_vma_set_range(s)));
 	}
+	sum.locked += mm->stuck_locked;
 	if (memcmp(&sum, &mm->sizes, sizeof(sum)) != 0)
 		return "the sizes that limits count do not add up";
 	return NULL;

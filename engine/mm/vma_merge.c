@@ -21,9 +21,10 @@
 static bool same_look(const struct msn_vma *a, const struct msn_vma *b)
 {
 	return a->flags == b->flags && a->mappable == b->mappable &&
-	       a->identity == b->identity && a->name_mut == b->name_mut &&
+	       a->identity == b->identity &&
 	       msn_policy_same(a->policy, b->policy) &&
-	       msn_text_same(a->name, b->name);
+	       msn_text_same(a->name, b->name) &&
+	       (!a->name || a->name_mut == b->name_mut);
 }
 
 /*

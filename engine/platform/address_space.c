@@ -58,6 +58,22 @@ int msn_address_space_advise(struct msn_address_space *as,
 	return msn_pass(rc);
 }
 
+int msn_address_space_move(struct msn_address_space *as,
+			   struct msn_addr_range from, uint64_t to)
+{
+	struct msn_addr_range there = { to, to + msn_addr_range_length(from) };
+	int rc;
+
+	assert_range(as, from);
+	assert_range(as, there);
+	msn_assert(!msn_addr_range_overlaps(from, there));
+	if (!as->ops->move)
+		return 0;
+	rc = as->ops->move(as, from, to);
+	msn_assert(rc <= 0);
+	return msn_pass(rc);
+}
+
 int msn_address_space_copy_in(struct msn_address_space *as, uint64_t addr,
 			      void *dst, size_t len, bool ignore, size_t *done)
 {

@@ -88,6 +88,15 @@ struct msn_address_space_ops {
 		      enum msn_as_advice advice);
 
 	/*
+	 * Moves what is at @from to @to, private copies included: nothing is
+	 * accessible at @from afterwards, and what was at @to is gone.  They do
+	 * not overlap.  0 or -errno (nothing changed).  Optional: there are no
+	 * page tables.
+	 */
+	int (*move)(struct msn_address_space *as, struct msn_addr_range from,
+		    uint64_t to);
+
+	/*
 	 * With kernel_faults only.  Copies through the page tables; @ignore
 	 * also where the page's rights forbid it.  0 or an outcome, with
 	 * *@done bytes copied either way.
@@ -130,6 +139,9 @@ MSN_MUST_CHECK int msn_address_space_protect(struct msn_address_space *as,
 MSN_MUST_CHECK int msn_address_space_advise(struct msn_address_space *as,
 					    struct msn_addr_range ar,
 					    enum msn_as_advice advice);
+MSN_MUST_CHECK int msn_address_space_move(struct msn_address_space *as,
+					  struct msn_addr_range from,
+					  uint64_t to);
 MSN_MUST_CHECK int msn_address_space_copy_in(struct msn_address_space *as,
 					     uint64_t addr, void *dst,
 					     size_t len, bool ignore,

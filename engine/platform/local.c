@@ -17,6 +17,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "block/safecopy.h"
+#include "procfile/proc_maps.h"
 #include "procfile/proc_pages.h"
 
 #include <errno.h>
@@ -126,6 +127,85 @@ static int local_advise(struct msn_address_space *as, struct msn_addr_range ar,
 	return msn_fail(errno == EINVAL ? -EFAULT : -errno);
 }
 
+/* Moves pages; the mapping itself stays, without private copies. */
+static int move_pages(struct msn_addr_range from, uint64_t to)
+{
+	size_t len = msn_addr_range_length(from);
+
+	if (mremap(pointer(from.start), len, len,
+		   MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP,
+		   pointer(to)) == MAP_FAILED)
+		return msn_fail(-errno);
+	return 0;
+}
+
+/*
+ * Moves @from to @to.  It may be several mappings of the host, which a kernel
+ * before 6.17 moves one by one: it says -EFAULT if it is asked for more.  On
+ * failure some may have moved.
+ */
+static int move_mappings(struct msn_addr_range from, uint64_t to)
+{
+	struct msn_addr_range part = from;
+
+	while (part.start < from.end) {
+		uint64_t len = msn_addr_range_length(part);
+		int rc = move_pages(part, to + (part.start - from.start));
+
+		if (rc == -EFAULT && len > MSN_PAGE_SIZE) {
+			part.end = part.start + msn_page_down(len / 2);
+			continue;
+		}
+		if (rc)
+			return msn_pass(rc);
+		part = (struct msn_addr_range){ part.end, from.end };
+	}
+	return 0;
+}
+
+/*
+ * Takes back what move_mappings() moved to @there before it failed: whatever
+ * has a file there, since the reservation has none.
+ */
+static int move_back(struct msn_addr_range there, uint64_t from)
+{
+	msn_auto(msn_closep) int fd =
+		open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	struct msn_proc_maps maps;
+	int rc = fd < 0 ? msn_fail(-errno) : msn_proc_maps_read(&maps, fd);
+
+	if (rc)
+		return msn_pass(rc);
+	for (size_t i = 0; i < maps.count; i++) {
+		struct msn_addr_range r =
+			msn_addr_range_intersect(maps.list[i].addr, there);
+		int moved = 0;
+
+		if (!msn_addr_range_empty(r) && maps.list[i].inode)
+			moved = move_pages(r, from + (r.start - there.start));
+		if (moved)
+			rc = moved;
+	}
+	msn_proc_maps_deinit(&maps);
+	return msn_pass(rc);
+}
+
+static int local_move(struct msn_address_space *as, struct msn_addr_range from,
+		      uint64_t to)
+{
+	struct msn_addr_range there = { to, to + msn_addr_range_length(from) };
+	int rc;
+
+	if (msn_fault("local.move"))
+		return msn_fail(-ENOMEM);
+	rc = move_mappings(from, to);
+	/* What cannot go back either stays where it is, lost to the space. */
+	if (rc && move_back(there, from.start))
+		return msn_pass(rc);
+	local_unmap(as, rc ? there : from);
+	return msn_pass(rc);
+}
+
 /*
  * Goes on where a copy was refused: the kernel's view of this process ignores
  * what the pages' own rights say.
@@ -231,6 +311,7 @@ static const struct msn_address_space_ops local_ops = {
 	.unmap = local_unmap,
 	.protect = local_protect,
 	.advise = local_advise,
+	.move = local_move,
 	.copy_in = local_copy_in,
 	.copy_out = local_copy_out,
 	.cas32 = local_cas32,

@@ -11,6 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
 
 #define PAGE MSN_PAGE_SIZE
 #define BASE UINT64_C(0x140000000000)
@@ -159,6 +166,93 @@ static void copies_made_by_the_kernel_are_found(void)
 	EXPECT(byte == 'b'); /* the file did not change */
 	msn_address_space_free(as);
 	free_pages(&p);
+}
+
+static void moving_takes_the_copies_along(void)
+{
+	/*
+	 * pages    2 3 4 5 6 7 8 9  ->  20 .. 27
+	 * written    *       * *           *        * *
+	 */
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, true);
+	struct found f = { 0 };
+	char byte;
+	size_t done;
+
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	*at(3) = *at(7) = *at(8) = '!';
+	CHECK(msn_address_space_move(as, ADDRS(2, 10), ADDRS(20, 28).start) ==
+	      0);
+	EXPECT(*at(20) == 'a' && *at(21) == '!' && *at(27) == 'h');
+	CHECK(msn_address_space_private_runs(as, ADDRS(2, 28), find_run, &f) ==
+	      0);
+	CHECK(f.count == 2);
+	EXPECT(f.runs[0].start == ADDRS(21, 22).start);
+	EXPECT(f.runs[1].start == ADDRS(25, 27).start);
+	EXPECT(msn_address_space_copy_in(as, BASE + 2 * PAGE, &byte, 1, false,
+					 &done) == MSN_ADDRESS_SPACE_E_FAULT);
+	/* Still the space's own: nobody else can have it. */
+	EXPECT(mmap(at(2), PAGE, PROT_READ,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		    0) == MAP_FAILED);
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+static void several_mappings_move_as_one_run(void)
+{
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping shared = mapping(&p, false), cow;
+
+	shared.addr = ADDRS(2, 5);
+	cow = shared;
+	cow.addr = ADDRS(5, 10);
+	cow.offset += 3 * PAGE;
+	cow.cow = true;
+	CHECK(msn_address_space_map_file(as, &shared) == 0);
+	CHECK(msn_address_space_map_file(as, &cow) == 0);
+	*at(6) = '!';
+	CHECK(msn_address_space_move(as, ADDRS(2, 10), ADDRS(20, 28).start) ==
+	      0);
+	EXPECT(*at(20) == 'a' && *at(22) == 'c' && *at(23) == 'd');
+	EXPECT(*at(24) == '!' && *at(27) == 'h');
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+/* In a child, as nothing takes a seal of the host's off again. */
+static int fail_half_way(void)
+{
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, true);
+	bool kept;
+
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	*at(3) = *at(9) = '!';
+	if (syscall(SYS_mseal, at(6), PAGE, 0) < 0)
+		return 77;
+	if (msn_address_space_move(as, ADDRS(2, 10), ADDRS(20, 28).start) !=
+	    -EPERM)
+		return 1;
+	kept = *at(2) == 'a' && *at(3) == '!' && *at(6) == 'e' && *at(9) == '!';
+	return kept ? 0 : 2;
+}
+
+static void a_move_that_fails_half_way_changes_nothing(void)
+{
+	pid_t pid = fork();
+	int status;
+
+	CHECK(pid >= 0);
+	if (pid == 0)
+		_exit(fail_half_way());
+	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	/* A kernel before 6.10 has no seals, and no such way to fail. */
+	EXPECT(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
 }
 
 static int stop_at_once(void *ctx, struct msn_addr_range run)
@@ -352,6 +446,9 @@ int main(int argc, char **argv)
 		CHECK_TEST(mapping_and_unmapping_succeed_everywhere),
 		CHECK_TEST(a_shared_mapping_writes_to_the_file),
 		CHECK_TEST(copies_made_by_the_kernel_are_found),
+		CHECK_TEST(moving_takes_the_copies_along),
+		CHECK_TEST(several_mappings_move_as_one_run),
+		CHECK_TEST(a_move_that_fails_half_way_changes_nothing),
 		CHECK_TEST(a_walk_over_copies_can_be_stopped),
 		CHECK_TEST(copying_respects_rights_unless_told_otherwise),
 		CHECK_TEST(a_copy_stops_where_nothing_is_mapped),

@@ -190,6 +190,7 @@ static void make_mseal(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(mseal, SYS_mseal)
+OP_ENGINE(mseal, msn_mm_mseal(mm, a[0], a[1], a[2]))
 
 const struct op op_mseal = {
 	.name = "mseal",
@@ -199,6 +200,7 @@ const struct op op_mseal = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_mseal,
 	.kernel = kernel_mseal,
+	.engine = run_mseal,
 };
 
 /* ---- madvise ------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 /* ---- mlock --------------------------------------------------------------- */
 
 OP_KERNEL(mlock, SYS_mlock)
+OP_ENGINE(mlock, msn_mm_mlock(mm, a[0], a[1], 0))
 
 static void run_mlock(struct engine *e, const struct step *s, struct outcome *o)
 {
@@ -38,6 +39,7 @@ static void make_mlock2(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(mlock2, SYS_mlock2)
+OP_ENGINE(mlock2, msn_mm_mlock(mm, a[0], a[1], (int)a[2]))
 
 static void run_mlock2(struct engine *e, const struct step *s,
 		       struct outcome *o)
@@ -58,6 +60,7 @@ const struct op op_mlock2 = {
 };
 
 OP_KERNEL(munlock, SYS_munlock)
+OP_ENGINE(munlock, msn_mm_munlock(mm, a[0], a[1]))
 
 static void run_munlock(struct engine *e, const struct step *s,
 			struct outcome *o)
@@ -82,6 +85,7 @@ static void make_mlockall(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(mlockall, SYS_mlockall)
+OP_ENGINE(mlockall, msn_mm_mlockall(mm, (int)a[0]))
 
 static void run_mlockall(struct engine *e, const struct step *s,
 			 struct outcome *o)
@@ -106,6 +110,7 @@ static void make_nothing(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(munlockall, SYS_munlockall)
+OP_ENGINE(munlockall, (msn_mm_munlockall(mm), (void)a, 0))
 
 static void run_munlockall(struct engine *e, const struct step *s,
 			   struct outcome *o)
@@ -141,6 +146,7 @@ static void make_msync(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(msync, SYS_msync)
+OP_ENGINE(msync, msn_mm_msync(mm, a[0], a[1], (int)a[2]))
 
 static void run_msync(struct engine *e, const struct step *s, struct outcome *o)
 {
@@ -221,6 +227,7 @@ static void make_mseal(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(mseal, SYS_mseal)
+OP_ENGINE(mseal, msn_mm_mseal(mm, a[0], a[1], a[2]))
 
 const struct op op_mseal = {
 	.name = "mseal",
@@ -230,6 +237,7 @@ const struct op op_mseal = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_mseal,
 	.kernel = kernel_mseal,
+	.engine = run_mseal,
 };
 
 /* ---- madvise ------------------------------------------------------------- */
@@ -272,6 +280,7 @@ static void make_madvise(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(madvise, SYS_madvise)
+OP_ENGINE(madvise, msn_mm_madvise(mm, a[0], a[1], (int)a[2]))
 
 static void run_madvise(struct engine *e, const struct step *s,
 			struct outcome *o)

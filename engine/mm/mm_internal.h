@@ -288,6 +288,13 @@ MSN_MUST_CHECK int msn_mm_place_translated(struct msn_mm *mm,
 uint64_t msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma,
 			     struct msn_addr_range want);
 
+/*
+ * Places the pages of @hole, in which nothing is, that are in memory.  Locks as
+ * msn_mm_get_page().
+ */
+MSN_MUST_CHECK int msn_mm_place_resident(struct msn_mm *mm, struct msn_seg vma,
+					 struct msn_addr_range hole);
+
 /* ---- cow.c --------------------------------------------------------------- */
 
 /*
@@ -379,6 +386,9 @@ void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 void msn_mm_forget_pages(struct msn_mm *mm, struct msn_addr_range ar);
 
 /* ---- report.c ------------------------------------------------------------ */
+
+void msn_mm_view_mapping(struct msn_mm *mm, struct msn_seg s,
+			 struct msn_mapping_view *out);
 
 /* What a listing shows of the mapping at @s.  Borrowed texts. */
 void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,

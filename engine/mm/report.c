@@ -33,7 +33,7 @@ uint64_t msn_mm_placed_bytes(struct msn_mm *mm)
 	return sum;
 }
 
-static void view_mapping(struct msn_mm *mm, struct msn_seg s,
+void msn_mm_view_mapping(struct msn_mm *mm, struct msn_seg s,
 			 struct msn_mapping_view *out)
 {
 	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
@@ -63,7 +63,7 @@ int msn_mm_for_each_mapping(struct msn_mm *mm, msn_mapping_fn fn, void *ctx)
 	     msn_seg_ok(s) && rc == 0; s = msn_seg_next(s)) {
 		struct msn_mapping_view v;
 
-		view_mapping(mm, s, &v);
+		msn_mm_view_mapping(mm, s, &v);
 		rc = fn(ctx, &v);
 	}
 	return rc;
@@ -108,7 +108,7 @@ void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
 {
 	struct msn_mapping_view v;
 
-	view_mapping(mm, s, &v);
+	msn_mm_view_mapping(mm, s, &v);
 	describe_line(&v, out);
 	if (is_heap(mm, &v))
 		out->name = "[heap]";

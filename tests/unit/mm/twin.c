@@ -348,7 +348,8 @@ static int call_space(struct fixture *f, const struct twin_step *s,
 		*value = msn_mm_brk(f->mm, AT(s->page) + s->bytes) - BASE;
 		return 0;
 	case TWIN_BIND:
-		break;
+		return msn_mm_mbind(f->mm, AT(s->page), len, s->mode, &s->nodes,
+				    65, (unsigned)s->flags);
 	}
 	*value = (addr - BASE) / PAGE;
 	return rc;

@@ -148,6 +148,37 @@ double limit_fill_memfd(uint64_t bytes)
 	return start;
 }
 
+double limit_uring_read(int fd, char *buf, const uint64_t *at, size_t count,
+			size_t piece, unsigned depth)
+{
+	static struct io_uring ring;
+	static unsigned made;
+	unsigned in_flight = 0;
+	size_t next = 0;
+	double start;
+
+	if (made != depth) {
+		if (made)
+			io_uring_queue_exit(&ring);
+		if (io_uring_queue_init(depth, &ring, 0) < 0)
+			bench_die("reading", -ENOSYS,
+				  "io_uring is not to be had");
+		made = depth;
+	}
+	start = bench_now();
+	while (next < count || in_flight > 0) {
+		for (; next < count && in_flight < depth; next++, in_flight++)
+			io_uring_prep_read(io_uring_get_sqe(&ring), fd,
+					   buf + next * piece, (unsigned)piece,
+					   at[next]);
+		if (io_uring_sq_ready(&ring))
+			io_uring_submit(&ring);
+		reap(&ring);
+		in_flight--;
+	}
+	return bench_now() - start;
+}
+
 double limit_process_read(pid_t pid, uint64_t start, uint64_t bytes)
 {
 	double begun;

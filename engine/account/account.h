@@ -8,7 +8,11 @@
  * The first reference to a page charges its account; the last one uncharges the
  * same account, whoever drops it (first toucher pays, as in the reference).
  *
- * Locks: MSN_RANK_ACCOUNT inside.
+ * An account may have a limit on the sum of its kinds.  It holds for who asks
+ * first (msn_account_try_charge()): pages that are there already, as those of
+ * an image, are counted whatever the limit says, and leave less for the others.
+ *
+ * Locks: MSN_RANK_ACCOUNT inside, only where an id is new; counting takes none.
  */
 #ifndef MSN_ACCOUNT_ACCOUNT_H
 #define MSN_ACCOUNT_ACCOUNT_H
@@ -26,9 +30,16 @@ enum msn_account_kind {
 	MSN_ACCOUNT_KINDS
 };
 
+/*
+ * Bytes by kind.  While others charge, each figure is one that was true, but
+ * not all of them at the same moment.
+ */
 struct msn_account_usage {
 	uint64_t bytes[MSN_ACCOUNT_KINDS];
 };
+
+/* The limit of an account that has none: what every account begins with. */
+#define MSN_ACCOUNT_NO_LIMIT UINT64_MAX
 
 struct msn_account_table;
 
@@ -42,7 +53,23 @@ MSN_DEFINE_AUTO(struct msn_account_table, msn_account_table_free)
 MSN_MUST_CHECK int msn_account_prepare(struct msn_account_table *t,
 				       msn_account_id id);
 
-/* Before: @id was prepared. */
+/*
+ * The most that @id may be charged, in bytes, all kinds together.  What is
+ * charged already stays, even if it is more.  Prepares @id: -ENOMEM.
+ */
+MSN_MUST_CHECK int msn_account_set_limit(struct msn_account_table *t,
+					 msn_account_id id, uint64_t bytes);
+
+/*
+ * Charges @id unless that would go past its limit.  0, or -ENOMEM with nothing
+ * charged: the limit, or no memory for an id that is new.
+ */
+MSN_MUST_CHECK int msn_account_try_charge(struct msn_account_table *t,
+					  msn_account_id id,
+					  enum msn_account_kind kind,
+					  uint64_t bytes);
+
+/* Charges @id whatever its limit.  Before: @id was prepared. */
 void msn_account_charge(struct msn_account_table *t, msn_account_id id,
 			enum msn_account_kind kind, uint64_t bytes);
 

@@ -27,6 +27,9 @@
 #define AIO_RETRY_MAX 100
 #define AIO_RETRY_PAUSE_NS 1000000
 
+/* Most requests started by one call: past this the call costs nothing. */
+#define AIO_TOGETHER_MAX 128
+
 void msn_aio_init(struct msn_aio *aio, const struct msn_aio_ops *ops,
 		  unsigned depth)
 {
@@ -97,6 +100,24 @@ static bool advance(struct msn_aio_req *req, ssize_t step)
 	if (step == 0 && req->op == MSN_AIO_WRITE)
 		req->result = msn_fail(-EIO);
 	return step == 0;
+}
+
+/* Starts a first part of those who wait by one call to the kernel. */
+static void start_together(struct msn_aio *aio)
+{
+	struct msn_aio_req *reqs[AIO_TOGETHER_MAX];
+	unsigned room = aio->depth - aio->in_flight, count = 0, started;
+	struct msn_aio_req *req = aio->waiting;
+
+	for (; req && count < room && count < AIO_TOGETHER_MAX; req = req->next)
+		reqs[count++] = req;
+	if (count < 2 || !aio->ops->submit_many)
+		return;
+	started = aio->ops->submit_many(aio, reqs, count);
+	msn_assert(started <= count);
+	aio->in_flight += started;
+	while (started-- > 0)
+		line_take(&aio->waiting, &aio->waiting_end);
 }
 
 static void start_waiting(struct msn_aio *aio)
@@ -176,6 +197,20 @@ void msn_aio_queue(struct msn_aio *aio, struct msn_aio_req *req)
 	req->retries = 0;
 	req->result = 0;
 	line_append(&aio->waiting_end, req);
+	start_waiting(aio);
+}
+
+void msn_aio_queue_many(struct msn_aio *aio, struct msn_aio_req *const *reqs,
+			size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		reqs[i]->moved = 0;
+		reqs[i]->retries = 0;
+		reqs[i]->result = 0;
+		line_append(&aio->waiting_end, reqs[i]);
+	}
+	if (aio->waiting && aio->in_flight < aio->depth)
+		start_together(aio);
 	start_waiting(aio);
 }
 

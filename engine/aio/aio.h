@@ -73,6 +73,15 @@ struct msn_aio_ops {
 	int (*submit)(struct msn_aio *aio, struct msn_aio_req *req);
 
 	/*
+	 * Optional: starts as many of @reqs, in order, as one call to the
+	 * kernel can: the count, which may be 0 (submit() then says why).
+	 * Before: with all of them no more than depth are in flight.  Default:
+	 * submit() one after another.
+	 */
+	unsigned (*submit_many)(struct msn_aio *aio, struct msn_aio_req **reqs,
+				unsigned count);
+
+	/*
 	 * Waits for at least one completion (with @block) and returns one
 	 * request with the bytes that this step moved, or -errno, in
 	 * *@step.  NULL when nothing is ready, only without @block.
@@ -144,6 +153,13 @@ MSN_MUST_CHECK int msn_aio_register(struct msn_aio *aio,
  * done.  Never fails: what goes wrong is in @req->result.
  */
 void msn_aio_queue(struct msn_aio *aio, struct msn_aio_req *req);
+
+/*
+ * Queues @count requests at once: those that depth has room for start by one
+ * system call.  Else as msn_aio_queue() of each, in order.
+ */
+void msn_aio_queue_many(struct msn_aio *aio, struct msn_aio_req *const *reqs,
+			size_t count);
 
 /* Waits until at least one more request is done.  False: there was none. */
 bool msn_aio_wait(struct msn_aio *aio);

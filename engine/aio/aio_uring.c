@@ -4,7 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Each request is handed to the kernel at once, so that it runs while the
- * caller prepares the next.  The completion queue is twice the size of the
+ * caller prepares the next; requests that are queued together are handed over
+ * together.  The completion queue is twice the size of the
  * submission queue and at most depth requests are in flight: it cannot run
  * over.
  *
@@ -19,6 +20,9 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
+
+/* Entries prepared for one call. */
+#define SUBMIT_MANY_MAX 128
 
 struct aio_uring {
 	struct msn_aio base;
@@ -100,6 +104,34 @@ static int uring_submit(struct msn_aio *aio, struct msn_aio_req *req)
 	return rc < 0 ? rc : -EAGAIN;
 }
 
+static unsigned uring_submit_many(struct msn_aio *aio,
+				  struct msn_aio_req **reqs, unsigned count)
+{
+	struct aio_uring *u = uring_of(aio);
+	struct io_uring_sqe *sqes[SUBMIT_MANY_MAX];
+	unsigned n = 0, taken;
+
+	if (io_uring_sq_ready(&u->ring) > 0)
+		return 0; /* empty entries of a call that failed go first */
+	while (n < count && n < SUBMIT_MANY_MAX) {
+		sqes[n] = io_uring_get_sqe(&u->ring);
+		if (!sqes[n])
+			break;
+		prepare(u, sqes[n], reqs[n]);
+		n++;
+	}
+	/* Whatever it says: what is still there was not taken. */
+	(void)io_uring_submit(&u->ring);
+	taken = n - io_uring_sq_ready(&u->ring);
+
+	/* What the kernel has not looked at becomes empty. */
+	for (unsigned i = taken; i < n; i++) {
+		io_uring_prep_nop(sqes[i]);
+		io_uring_sqe_set_data(sqes[i], NULL);
+	}
+	return taken;
+}
+
 static struct msn_aio_req *uring_reap(struct msn_aio *aio, bool block,
 				      ssize_t *step)
 {
@@ -154,6 +186,7 @@ static void uring_free(struct msn_aio *aio)
 static const struct msn_aio_ops uring_ops = {
 	.name = "io_uring",
 	.submit = uring_submit,
+	.submit_many = uring_submit_many,
 	.reap = uring_reap,
 	.register_buffers = uring_register,
 	.free = uring_free,

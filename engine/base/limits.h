@@ -32,8 +32,8 @@
  */
 #define MSN_MANIFEST_BYTES_MAX (UINT64_C(64) << 20)
 
-/* Mappings of one space: ten times the default of vm.max_map_count. */
-#define MSN_MAPPING_COUNT_MAX 655300
+/* Mappings of one space: twenty times the default of vm.max_map_count. */
+#define MSN_MAPPING_COUNT_MAX 1310600
 
 /* Labels and attributes of a snapshot. */
 #define MSN_LABEL_COUNT_MAX 256
@@ -47,6 +47,54 @@
  * enough that a space of many GiB needs few kernel mappings.
  */
 #define MSN_WINDOW_BYTES (UINT64_C(1) << 30)
+
+/*
+ * Windows onto host files, of one and of all: 4 and 8 TiB of the 128 TiB of
+ * addresses that a process has, an eighth of the mappings that Linux allows.
+ */
+#define MSN_HOSTFILE_WINDOWS_MAX 4096
+#define MSN_HOSTFILE_WINDOWS_TOTAL 8192
+
+/*
+ * A long buffered read goes in pieces of this size, so many at a time: smaller
+ * or fewer leave a disk idle, larger or more gain nothing (bench hostfile).
+ */
+#define MSN_HOSTFILE_PIECE ((size_t)256 << 10)
+#define MSN_HOSTFILE_DEPTH 32
+
+/*
+ * Bytes of one host file kept because writing them failed; past it a store is
+ * refused.  What a sandbox can dirty before it notices that its disk is gone.
+ */
+#define MSN_HOSTFILE_KEPT_BYTES (UINT64_C(64) << 20)
+
+/*
+ * Pages of a memory file without references whose memory has not been given
+ * back yet.  A host gives back about 4 GiB a second, so this is what a
+ * releaser that just fell behind has done in a quarter of one; whoever drops
+ * more helps.
+ */
+#define MSN_WASTE_BYTES_MAX (UINT64_C(1) << 30)
+
+/*
+ * The same without a releaser: as much as one recycling may take
+ * (MSN_RECYCLE_BYTES_MAX), so that memory that is dropped and wanted again by
+ * turns stays, and little more.
+ */
+#define MSN_WASTE_BYTES_KEPT (UINT64_C(2) << 20)
+
+/*
+ * Largest allocation that takes pages over by zeroing them.  Who asks for no
+ * more is likely to write all of it; larger ones are reservations, of which
+ * most is never touched.
+ */
+#define MSN_RECYCLE_BYTES_MAX (UINT64_C(2) << 20)
+
+/*
+ * Memory that is given back by one system call: some 30 ms, during which the
+ * kernel lets nobody else give back or look for data.
+ */
+#define MSN_PUNCH_BYTES_MAX (UINT64_C(128) << 20)
 
 /* Requests in flight of one aio: past 8 of 1 MiB a disk gets no faster. */
 #define MSN_AIO_DEPTH_DEFAULT 32

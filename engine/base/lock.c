@@ -9,8 +9,6 @@
 
 #include "base/assert.h"
 
-#include <stdbool.h>
-
 #ifdef MSN_DEBUG_CHECKS
 static _Thread_local unsigned held[MSN_RANK_LEAF + 1];
 
@@ -62,6 +60,14 @@ void msn_mutex_unlock(struct msn_mutex *m)
 {
 	note_dropped(m->rank);
 	pthread_mutex_unlock(&m->raw);
+}
+
+bool msn_mutex_trylock(struct msn_mutex *m)
+{
+	if (pthread_mutex_trylock(&m->raw) != 0)
+		return false;
+	note_taken(m->rank, false);
+	return true;
 }
 
 void msn_rwlock_init(struct msn_rwlock *l, enum msn_lock_rank rank)

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 
 enum msn_lock_rank {
 	MSN_RANK_MM_MAPPING = 1, /* mm: vmas.  Fork takes parent, then child */
@@ -43,6 +44,9 @@ void msn_mutex_init(struct msn_mutex *m, enum msn_lock_rank rank);
 void msn_mutex_deinit(struct msn_mutex *m);
 void msn_mutex_lock(struct msn_mutex *m);
 void msn_mutex_unlock(struct msn_mutex *m);
+
+/* Takes @m if nobody holds it; else false, at once. */
+MSN_MUST_CHECK bool msn_mutex_trylock(struct msn_mutex *m);
 
 void msn_rwlock_init(struct msn_rwlock *l, enum msn_lock_rank rank);
 void msn_rwlock_deinit(struct msn_rwlock *l);

@@ -30,15 +30,15 @@
 #include <string.h>
 #include <ucontext.h>
 
-enum attempt_kind { ATTEMPT_COPY, ATTEMPT_ZERO, ATTEMPT_SWAP };
+enum attempt_kind { ATTEMPT_COPY, ATTEMPT_ZERO, ATTEMPT_SWAP, ATTEMPT_LOAD };
 
 /* What one attempt does. */
 struct attempt {
 	enum attempt_kind kind;
-	void *dst;
-	const void *src; /* of a copy */
+	void *dst;	 /* not of a load */
+	const void *src; /* of a copy or a load */
 	size_t len;
-	uint32_t expected, desired; /* of a compare-and-swap */
+	uint32_t expected, desired; /* of a swap; a load leaves @expected */
 };
 
 struct recovery {
@@ -65,9 +65,15 @@ static bool is_in(uintptr_t at, const void *start, size_t len)
 	return at - (uintptr_t)start < len;
 }
 
+static bool attempt_meets_dst(const struct attempt *a, uintptr_t at)
+{
+	return a->kind != ATTEMPT_LOAD && is_in(at, a->dst, a->len);
+}
+
 static bool attempt_meets_src(const struct attempt *a, uintptr_t at)
 {
-	return a->kind == ATTEMPT_COPY && is_in(at, a->src, a->len);
+	return (a->kind == ATTEMPT_COPY || a->kind == ATTEMPT_LOAD) &&
+	       is_in(at, a->src, a->len);
 }
 
 /* Raised by the instruction that runs now, and again if it runs again? */
@@ -88,7 +94,7 @@ static bool is_ours(const struct recovery *r, int sig, const siginfo_t *info)
 	if (!r || !is_synchronous(sig, info))
 		return false;
 	return info->si_code == SI_KERNEL ||
-	       is_in(at, r->attempt->dst, r->attempt->len) ||
+	       attempt_meets_dst(r->attempt, at) ||
 	       attempt_meets_src(r->attempt, at);
 }
 
@@ -178,6 +184,10 @@ static void attempt_run(struct attempt *a)
 					    a->desired, false, __ATOMIC_SEQ_CST,
 					    __ATOMIC_SEQ_CST);
 		break;
+	case ATTEMPT_LOAD:
+		a->expected = __atomic_load_n((const uint32_t *)a->src,
+					      __ATOMIC_SEQ_CST);
+		break;
 	}
 }
 
@@ -212,7 +222,7 @@ static size_t attempt_before(const struct attempt *a, uintptr_t fault)
 	uintptr_t page = (uintptr_t)msn_page_down(fault);
 	uintptr_t start;
 
-	if (is_in(fault, a->dst, a->len))
+	if (attempt_meets_dst(a, fault))
 		start = (uintptr_t)a->dst;
 	else if (attempt_meets_src(a, fault))
 		start = (uintptr_t)a->src;
@@ -273,5 +283,20 @@ int msn_safecas32(uint32_t *at, uint32_t expected, uint32_t desired,
 	rc = attempt_guarded(&a, &fault);
 	if (!rc)
 		*seen = a.expected;
+	return rc;
+}
+
+int msn_safeload32(const uint32_t *at, uint32_t *value)
+{
+	struct attempt a = { .kind = ATTEMPT_LOAD,
+			     .src = at,
+			     .len = sizeof(*at) };
+	uintptr_t fault;
+	int rc;
+
+	msn_assert((uintptr_t)at % sizeof(*at) == 0);
+	rc = attempt_guarded(&a, &fault);
+	if (!rc)
+		*value = a.expected;
 	return rc;
 }

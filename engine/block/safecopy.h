@@ -44,4 +44,7 @@ MSN_MUST_CHECK int msn_safezero(void *dst, size_t len, size_t *done);
 MSN_MUST_CHECK int msn_safecas32(uint32_t *at, uint32_t expected,
 				 uint32_t desired, uint32_t *seen);
 
+/* Atomic load of 32 bits, sequentially consistent; the same rules. */
+MSN_MUST_CHECK int msn_safeload32(const uint32_t *at, uint32_t *value);
+
 #endif /* MSN_BLOCK_SAFECOPY_H */

@@ -1,286 +1,136 @@
 /*
- * Host file: the page cache of the host behind a mappable.
+ * Host file: its life, and as an identity.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "hostfile/hostfile.h"
+#include "hostfile/hostfile_internal.h"
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/fd.h"
-#include "base/lock.h"
-#include "block/window.h"
-#include "mapping/mapping_set.h"
+#include "base/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
+#include <linux/fs.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct msn_hostfile {
-	struct msn_mappable mappable;
-	struct msn_identity identity;
-	struct msn_file file;
-	atomic_uint refs;
-	int fd;		      /* set once */
-	bool writable;	      /* set once */
-	atomic_bool buffered; /* only ever becomes true */
-	char *path;	      /* set once */
-	uint64_t dev, inode;  /* set once */
-	struct msn_windows windows;
-
-	struct msn_mutex maps_lock;	/* rank MSN_RANK_MAPPINGS */
-	struct msn_mapping_set *mapped; /* under maps_lock */
-};
-
-static const struct msn_mappable_ops hostfile_mappable_ops;
-static const struct msn_identity_ops hostfile_identity_ops;
-static const struct msn_file_ops hostfile_file_ops;
-
-static struct msn_hostfile *of_mappable(struct msn_mappable *obj)
-{
-	msn_assert(obj->ops == &hostfile_mappable_ops);
-	return msn_container_of(obj, struct msn_hostfile, mappable);
-}
+static const struct msn_identity_ops identity_ops;
 
 static struct msn_hostfile *of_identity(struct msn_identity *id)
 {
-	msn_assert(id->ops == &hostfile_identity_ops);
+	msn_assert(id->ops == &identity_ops);
 	return msn_container_of(id, struct msn_hostfile, identity);
 }
 
-static struct msn_hostfile *of_file(struct msn_file *file)
-{
-	msn_assert(file->ops == &hostfile_file_ops);
-	return msn_container_of(file, struct msn_hostfile, file);
-}
-
-/* ---- As a mappable ------------------------------------------------------- */
-
-static int hostfile_add_mapping(struct msn_mappable *obj,
-				struct msn_mapping_space *ms,
-				struct msn_addr_range ar, uint64_t offset,
-				bool writable)
-{
-	struct msn_hostfile *hf = of_mappable(obj);
-
-	if (writable && !hf->writable)
-		return msn_fail(-EACCES);
-	msn_lock_scope(&hf->maps_lock);
-	return msn_pass(msn_mapping_set_add(hf->mapped, ms, ar, offset,
-					    writable, NULL, NULL));
-}
-
-static void hostfile_remove_mapping(struct msn_mappable *obj,
-				    struct msn_mapping_space *ms,
-				    struct msn_addr_range ar, uint64_t offset,
-				    bool writable)
-{
-	struct msn_hostfile *hf = of_mappable(obj);
-
-	msn_lock_scope(&hf->maps_lock);
-	msn_mapping_set_remove(hf->mapped, ms, ar, offset, writable, NULL,
-			       NULL);
-}
-
-static int hostfile_copy_mapping(struct msn_mappable *obj,
-				 struct msn_mapping_space *ms,
-				 struct msn_addr_range src,
-				 struct msn_addr_range dst, uint64_t offset,
-				 bool writable)
-{
-	(void)src;
-	return hostfile_add_mapping(obj, ms, dst, offset, writable);
-}
-
-static int file_size(const struct msn_hostfile *hf, uint64_t *size)
+int msn_hostfile_size(const struct msn_hostfile *hf, uint64_t *size)
 {
 	struct stat st;
 
 	if (msn_fault("hostfile.stat"))
 		return msn_fail(-EIO);
+	if (hf->is_block)
+		return ioctl(hf->fd, BLKGETSIZE64, size) < 0 ? msn_fail(-errno)
+							     : 0;
 	if (fstat(hf->fd, &st) < 0)
 		return msn_fail(-errno);
 	*size = (uint64_t)st.st_size;
 	return 0;
 }
 
-static int hostfile_translate(struct msn_mappable *obj,
-			      struct msn_obj_range required,
-			      struct msn_obj_range optional, unsigned access,
-			      struct msn_translation *out, size_t max, int *why)
+uint64_t msn_hostfile_page_end(uint64_t size)
 {
-	struct msn_hostfile *hf = of_mappable(obj);
-	struct msn_obj_range run;
-	uint64_t size, end;
-	int rc = file_size(hf, &size);
-
-	(void)max;
-	if (rc)
-		return msn_pass(rc);
-	if ((access & MSN_ACCESS_WRITE) && !hf->writable)
-		return msn_fail(-EACCES);
-	if (!msn_page_up(size, &end))
-		end = msn_page_down(UINT64_MAX);
-	run = msn_obj_range_intersect(optional,
-				      (struct msn_obj_range){ 0, end });
-	if (run.end < required.end)
-		*why = MSN_MAPPABLE_E_BUS;
-	if (!msn_obj_range_contains(run, required.start))
-		return 0;
-	out[0] = (struct msn_translation){
-		.source = run,
-		.file = &hf->file,
-		.offset = run.start,
-		.perms = hf->writable ? MSN_ACCESS_ANY
-				      : MSN_ACCESS_READ | MSN_ACCESS_EXEC,
-	};
-	return 1;
-}
-
-static const struct msn_mappable_ops hostfile_mappable_ops = {
-	.name = "host file",
-	.add_mapping = hostfile_add_mapping,
-	.remove_mapping = hostfile_remove_mapping,
-	.copy_mapping = hostfile_copy_mapping,
-	.translate = hostfile_translate,
-};
-
-/* ---- As a file ----------------------------------------------------------- */
-
-static int hostfile_map_internal(struct msn_file *file, struct msn_file_range r,
-				 unsigned access, struct msn_spans *out)
-{
-	struct msn_hostfile *hf = of_file(file);
-	int rc;
-
-	if ((access & MSN_ACCESS_WRITE) && !hf->writable)
-		return msn_fail(-EACCES);
-	/* Relaxed: a late look costs one more mmap that fails. */
-	if (atomic_load_explicit(&hf->buffered, memory_order_relaxed))
-		return MSN_FILE_E_BUFFERED;
-	rc = msn_windows_map(&hf->windows, r, out);
-	if (rc == -ENODEV || rc == -EACCES || rc == -EPERM) {
-		atomic_store_explicit(&hf->buffered, true,
-				      memory_order_relaxed);
-		return MSN_FILE_E_BUFFERED;
-	}
-	return msn_pass(rc);
-}
-
-static int hostfile_read_at(struct msn_file *file, uint64_t offset, void *buf,
-			    size_t len, size_t *done)
-{
-	ssize_t n =
-		msn_fault("hostfile.read")
-			? -EIO
-			: msn_pread_full(of_file(file)->fd, buf, len, offset);
 	uint64_t end;
 
-	if (n < 0)
-		return n == -EIO ? MSN_FILE_E_BUS : msn_pass((int)n);
-	*done = (size_t)n;
-	if (*done == len)
-		return 0;
-	/* The last page's bytes past the end of the file are zero. */
-	if (!msn_page_up(offset + *done, &end) || end > offset + len)
-		end = offset + len;
-	memset((char *)buf + *done, 0, end - offset - *done);
-	*done = end - offset;
-	return *done == len ? 0 : MSN_FILE_E_BUS;
+	return msn_page_up(size, &end) ? end : msn_page_down(UINT64_MAX);
 }
-
-static int hostfile_write_at(struct msn_file *file, uint64_t offset,
-			     const void *buf, size_t len, size_t *done)
-{
-	struct msn_hostfile *hf = of_file(file);
-	uint64_t size = 0, last, n = len;
-	int rc = file_size(hf, &size);
-
-	if (rc)
-		return msn_pass(rc);
-	/* A write through a mapping never makes a file longer. */
-	if (offset >= size)
-		n = 0;
-	else if (n > size - offset)
-		n = size - offset;
-	rc = n ? msn_pwrite_full(hf->fd, buf, n, offset) : 0;
-	if (rc)
-		return msn_pass(rc);
-	/* Past the end, in the last page, it goes nowhere. */
-	if (!msn_page_up(size, &last) || offset >= last)
-		return MSN_FILE_E_BUS;
-	*done = len < last - offset ? len : last - offset;
-	return *done == len ? 0 : MSN_FILE_E_BUS;
-}
-
-static int hostfile_fd(struct msn_file *file)
-{
-	return of_file(file)->fd;
-}
-
-static const struct msn_file_ops hostfile_file_ops = {
-	.name = "host file",
-	.map_internal = hostfile_map_internal,
-	.buffer_read_at = hostfile_read_at,
-	.buffer_write_at = hostfile_write_at,
-	.fd = hostfile_fd,
-};
 
 /* ---- As an identity ------------------------------------------------------ */
 
-static void hostfile_id_inc_ref(struct msn_identity *id)
+static void inc_ref(struct msn_identity *id)
 {
 	/* Relaxed: whoever adds has a reference already. */
 	atomic_fetch_add_explicit(&of_identity(id)->refs, 1,
 				  memory_order_relaxed);
 }
 
-static void hostfile_id_dec_ref(struct msn_identity *id)
+bool msn_hostfile_try_ref(struct msn_hostfile *hf)
+{
+	unsigned refs = atomic_load_explicit(&hf->refs, memory_order_relaxed);
+
+	/* Relaxed: the list's lock orders this with the file's end. */
+	while (refs > 0)
+		if (atomic_compare_exchange_weak_explicit(
+			    &hf->refs, &refs, refs + 1, memory_order_relaxed,
+			    memory_order_relaxed))
+			return true;
+	return false;
+}
+
+static void close_descriptors(struct msn_hostfile *hf)
+{
+	if (hf->io_fd != hf->fd)
+		msn_close(hf->io_fd);
+	if (hf->window_fd != hf->fd)
+		msn_close(hf->window_fd);
+	msn_close(hf->fd);
+}
+
+/* What was kept gets its last chance. */
+static void write_kept(struct msn_hostfile *hf)
+{
+	int rc = msn_hostfile_kept_write(
+		hf, (struct msn_file_range){ 0, UINT64_MAX });
+
+	(void)rc; /* nobody is left who could be told */
+	msn_hostfile_kept_cut(hf, 0);
+}
+
+static void dec_ref(struct msn_identity *id)
 {
 	struct msn_hostfile *hf = of_identity(id);
 
 	/* Acquire-release: the last owner sees what the others did. */
 	if (atomic_fetch_sub_explicit(&hf->refs, 1, memory_order_acq_rel) > 1)
 		return;
+	msn_hostfile_delist(hf);
+	write_kept(hf);
 	msn_mapping_set_free(hf->mapped);
-	msn_mutex_deinit(&hf->maps_lock);
+	msn_hostfile_give_slots(hf->window_count);
 	msn_windows_deinit(&hf->windows);
-	msn_close(hf->fd);
+	msn_page_counts_deinit(&hf->counts);
+	msn_rwlock_deinit(&hf->io_lock);
+	msn_mutex_deinit(&hf->lock);
+	msn_mutex_deinit(&hf->maps_lock);
+	close_descriptors(hf);
 	free(hf->path);
 	free(hf);
 }
 
-static const char *hostfile_name(struct msn_identity *id)
+static const char *mapped_name(struct msn_identity *id)
 {
 	return of_identity(id)->path;
 }
 
-static uint64_t hostfile_device(struct msn_identity *id)
+static uint64_t device_id(struct msn_identity *id)
 {
 	return of_identity(id)->dev;
 }
 
-static uint64_t hostfile_inode(struct msn_identity *id)
+static uint64_t inode_id(struct msn_identity *id)
 {
 	return of_identity(id)->inode;
 }
 
-static int hostfile_msync(struct msn_identity *id, struct msn_obj_range r)
-{
-	(void)r; /* the host offers no smaller unit that is as durable */
-	return fdatasync(of_identity(id)->fd) < 0 ? msn_fail(-errno) : 0;
-}
-
 /* By path, if the path still leads here. */
-static int hostfile_save(struct msn_identity *id,
-			 struct msn_identity_saved *out)
+static int save(struct msn_identity *id, struct msn_identity_saved *out)
 {
 	struct msn_hostfile *hf = of_identity(id);
 	struct stat here, there;
@@ -297,37 +147,105 @@ static int hostfile_save(struct msn_identity *id,
 	return 0;
 }
 
-static const struct msn_identity_ops hostfile_identity_ops = {
+static const struct msn_identity_ops identity_ops = {
 	.name = "host file",
-	.inc_ref = hostfile_id_inc_ref,
-	.dec_ref = hostfile_id_dec_ref,
-	.mapped_name = hostfile_name,
-	.device_id = hostfile_device,
-	.inode_id = hostfile_inode,
-	.msync = hostfile_msync,
-	.save = hostfile_save,
+	.inc_ref = inc_ref,
+	.dec_ref = dec_ref,
+	.mapped_name = mapped_name,
+	.device_id = device_id,
+	.inode_id = inode_id,
+	.msync = msn_hostfile_msync,
+	.save = save,
 };
 
 /* ---- Life ---------------------------------------------------------------- */
 
-/* What the descriptor is, and whether it can be mapped. */
-static int examine(struct msn_hostfile *hf)
+/* The same file opened once more, or -1. */
+static int open_again(int fd, int flags)
+{
+	char path[32];
+
+	if (msn_fault("hostfile.reopen"))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+/*
+ * A descriptor that takes any read and write: O_DIRECT wants them aligned, and
+ * to O_APPEND Linux appends whatever offset it is given.
+ */
+static int choose_io_fd(struct msn_hostfile *hf)
 {
 	int flags = fcntl(hf->fd, F_GETFL);
-	struct stat st;
+	int awkward = flags & (O_DIRECT | O_APPEND);
 
-	if (flags < 0 || fstat(hf->fd, &st) < 0)
+	hf->io_fd = hf->fd;
+	if (flags < 0)
 		return msn_fail(-errno);
-	if (flags & O_PATH)
-		return msn_fail(-EBADF);
-	if ((flags & O_ACCMODE) == O_WRONLY)
+	if (!awkward)
+		return 0;
+	hf->io_fd = open_again(hf->fd, hf->writable ? O_RDWR : O_RDONLY);
+	if (hf->io_fd >= 0) {
+		hf->direct = flags & O_DIRECT;
+		return 0;
+	}
+	hf->io_fd = hf->fd;
+	if (!hf->writable)
+		awkward &= ~O_APPEND; /* and may not be taken off */
+	return fcntl(hf->fd, F_SETFL, flags & ~awkward) < 0 ? msn_fail(-errno)
+							    : 0;
+}
+
+/* Linux lets a writable descriptor of what only grows be mapped by nobody. */
+static void choose_window_fd(struct msn_hostfile *hf)
+{
+	hf->window_fd = hf->fd;
+	if (!hf->info.append_only)
+		return;
+	hf->window_fd = open_again(hf->fd, O_RDONLY);
+	if (hf->window_fd >= 0)
+		return;
+	hf->window_fd = hf->fd;
+	atomic_store(&hf->buffered, true);
+}
+
+/* What the descriptor is, and whether it can be mapped. */
+static int examine(struct msn_hostfile *hf, bool buffered)
+{
+	struct stat st;
+	int rc = msn_hostfile_examine(hf->fd, &hf->info);
+
+	if (rc)
+		return msn_pass(rc);
+	if (!hf->info.readable)
 		return msn_fail(-EACCES);
-	if (!S_ISREG(st.st_mode))
-		return msn_fail(-ENODEV);
-	hf->writable = (flags & O_ACCMODE) == O_RDWR;
+	if (fstat(hf->fd, &st) < 0)
+		return msn_fail(-errno);
+	if (hf->info.map_error && !(buffered && S_ISREG(st.st_mode)))
+		return msn_fail(hf->info.map_error);
+	hf->writable = hf->info.writable && !hf->info.append_only &&
+		       !hf->info.write_sealed;
+	hf->is_block = S_ISBLK(st.st_mode);
 	hf->dev = st.st_dev;
 	hf->inode = st.st_ino;
 	return 0;
+}
+
+static void init(struct msn_hostfile *hf, const struct msn_hostfile_opts *opts)
+{
+	hf->mappable.ops = &msn_hostfile_mappable_ops;
+	hf->identity.ops = &identity_ops;
+	hf->file.ops = &msn_hostfile_file_ops;
+	atomic_init(&hf->refs, 1);
+	hf->windows_max = opts->windows_max ? opts->windows_max
+					    : MSN_HOSTFILE_WINDOWS_MAX;
+	msn_page_counts_init(&hf->counts, opts->accounts, MSN_ACCOUNT_MAPPED);
+	msn_windows_init(&hf->windows, hf->window_fd,
+			 PROT_READ | (hf->writable ? PROT_WRITE : 0));
+	msn_mutex_init(&hf->maps_lock, MSN_RANK_MAPPINGS);
+	msn_mutex_init(&hf->lock, MSN_RANK_FILE);
+	msn_rwlock_init(&hf->io_lock, MSN_RANK_FILE);
 }
 
 int msn_hostfile_new(struct msn_hostfile **out,
@@ -341,20 +259,21 @@ int msn_hostfile_new(struct msn_hostfile **out,
 	if (!hf || !path)
 		return msn_fail(-ENOMEM);
 	hf->fd = fd;
-	rc = examine(hf);
+	atomic_init(&hf->buffered, opts->buffered);
+	rc = examine(hf, opts->buffered);
 	if (rc == 0)
 		rc = msn_mapping_set_new(&hf->mapped);
 	if (rc)
 		return msn_pass(rc);
-	hf->mappable.ops = &hostfile_mappable_ops;
-	hf->identity.ops = &hostfile_identity_ops;
-	hf->file.ops = &hostfile_file_ops;
-	atomic_init(&hf->refs, 1);
-	atomic_init(&hf->buffered, opts->buffered);
+	rc = choose_io_fd(hf);
+	if (rc) {
+		msn_mapping_set_free(hf->mapped);
+		return msn_pass(rc);
+	}
+	choose_window_fd(hf);
+	init(hf, opts);
 	hf->path = msn_steal(path);
-	msn_windows_init(&hf->windows, fd,
-			 PROT_READ | (hf->writable ? PROT_WRITE : 0));
-	msn_mutex_init(&hf->maps_lock, MSN_RANK_MAPPINGS);
+	msn_hostfile_enlist(hf);
 	fd = -1;
 	*out = msn_steal(hf);
 	return 0;
@@ -382,28 +301,36 @@ struct msn_identity *msn_hostfile_identity(struct msn_hostfile *hf)
 	return &hf->identity;
 }
 
+struct msn_hostfile_info msn_hostfile_info(const struct msn_hostfile *hf)
+{
+	struct msn_hostfile_info info = hf->info;
+
+	info.write_sealed |= info.writable && msn_hostfile_is_sealed(hf);
+	return info;
+}
+
 bool msn_hostfile_writable(const struct msn_hostfile *hf)
 {
 	return hf->writable;
 }
 
-int msn_hostfile_truncate(struct msn_hostfile *hf, uint64_t size)
+struct msn_hostfile_stats msn_hostfile_stats(struct msn_hostfile *hf)
 {
-	struct msn_obj_range gone;
-	uint64_t old;
-	int rc = file_size(hf, &old);
+	struct msn_hostfile_stats s = {
+		.reads = atomic_load(&hf->did.reads),
+		.read_bytes = atomic_load(&hf->did.read_bytes),
+		.writes = atomic_load(&hf->did.writes),
+		.write_bytes = atomic_load(&hf->did.write_bytes),
+		.submissions = atomic_load(&hf->did.submissions),
+		.syncs = atomic_load(&hf->did.syncs),
+	};
 
-	if (rc)
-		return msn_pass(rc);
-	if (!msn_page_up(size, &gone.start) || !msn_page_up(old, &gone.end))
-		return msn_fail(-EFBIG);
-	if (ftruncate(hf->fd, (off_t)size) < 0)
-		return msn_fail(-errno);
-	if (msn_obj_range_empty(gone))
-		return 0;
-	msn_lock_scope(&hf->maps_lock);
-	msn_mapping_set_invalidate(
-		hf->mapped, gone,
-		(struct msn_invalidate_opts){ .invalidate_private = true });
-	return 0;
+	{
+		msn_lock_scope(&hf->lock);
+		s.windows = hf->window_count;
+		s.mapped_bytes = hf->counts.set.core.span;
+	}
+	msn_read_scope(&hf->io_lock);
+	s.kept_bytes = hf->kept_bytes;
+	return s;
 }

@@ -58,7 +58,8 @@ struct msn_file_ops {
 
 	/*
 	 * Adds one reference to each page of @r, which must all have one
-	 * already.  @account pays for pages whose payer is not fixed yet.
+	 * already, unless the file's pages are there without (a host file).
+	 * @account pays for pages whose payer is not fixed yet.  Never fails.
 	 * Optional, with dec_ref: pages live as long as the file.
 	 */
 	void (*inc_ref)(struct msn_file *file, struct msn_file_range r,

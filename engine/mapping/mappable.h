@@ -16,8 +16,8 @@
  * takes MSN_RANK_MAPPABLE_DATA and must not call back into mm.  See
  * docs/locking.md.
  *
- * Implementations: shmem/shmem.c (memfds, shared memory),
- * hostfile/hostfile.c (a host file).  Each runs
+ * Implementations: shmem/shmem.c (memfds, shared memory), sysv/segment.c,
+ * hostfile/mappable.c (a host file).  Each runs
  * tests/contract/test_mappable_contract.c.  Semantics: gVisor's
  * memmap.Mappable.
  */

@@ -50,7 +50,9 @@ struct msn_mmap_opts {
 	 */
 	struct msn_identity *mapping_identity;
 	struct msn_mappable *mappable;
-	uint64_t offset; /* into @mappable, page aligned; ignored without */
+	/* Into @mappable, page aligned; without, it only helps to find a place.
+	 */
+	uint64_t offset;
 
 	uint64_t addr;	    /* hint, or the place itself when @fixed */
 	bool fixed;	    /* only @addr will do */
@@ -63,6 +65,7 @@ struct msn_mmap_opts {
 	bool grows_down;    /* a stack: keeps a guard gap; not with @mappable */
 	bool stack;	    /* MAP_STACK: no large-page treatment */
 	bool no_reserve;    /* MAP_NORESERVE: not counted against the commit */
+	bool sync;	    /* MAP_SYNC: shown, and without effect on memory */
 	bool droppable;	    /* MAP_DROPPABLE: may be lost; not kept by a fork */
 	/*
 	 * Shared, of a file that was not opened for writing: Linux does not

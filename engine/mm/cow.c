@@ -110,6 +110,27 @@ static bool is_own(const struct msn_mm *mm, const struct msn_pma *p)
 	return p->private && p->file == msn_memfile_file(mm->memfile);
 }
 
+bool msn_mm_is_shared_copy(struct msn_mm *mm, const struct msn_pma *p,
+			   struct msn_addr_range whole,
+			   struct msn_addr_range *part)
+{
+	struct msn_file_range run;
+	bool sole;
+
+	if (!p->need_cow || !is_own(mm, p))
+		return false;
+	sole = msn_memfile_is_sole(mm->memfile,
+				   msn_pma_file_range(p, whole, *part), &run);
+	part->end = part->start + msn_file_range_length(run);
+	return !sole;
+}
+
+int msn_mm_unshare(struct msn_mm *mm, struct msn_seg seg,
+		   struct msn_addr_range part)
+{
+	return msn_pass(replace_by_copy(mm, part, seg));
+}
+
 int msn_mm_break_cow(struct msn_mm *mm, struct msn_seg seg,
 		     struct msn_addr_range want)
 {

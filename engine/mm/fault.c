@@ -80,7 +80,6 @@ static int fill_hole(struct msn_mm *mm, struct msn_seg vma,
 	struct msn_vma *v = msn_vma_set_value(&mm->vmas, vma);
 	struct msn_addr_range gap = msn_mm_gap_at(mm, want);
 	bool writes = access & MSN_ACCESS_WRITE;
-	int rc;
 
 	if (!v->mappable)
 		return writes ? msn_pass(msn_mm_place_fresh(
@@ -89,15 +88,15 @@ static int fill_hole(struct msn_mm *mm, struct msn_seg vma,
 						msn_vma_perms(v)),
 					NULL, (struct msn_file_range){ 0 }))
 			      : msn_pass(place_zero(mm, v, gap));
-	rc = msn_mm_place_translated(mm, vma, gap, gap,
-				     msn_vma_private(v) ? MSN_ACCESS_READ
-							: access);
-	/* Also where the page itself is missing. */
-	if (rc >= 0 && !writes) {
-		msn_mm_place_around(mm, vma, gap.start);
-		msn_mm_place_around(mm, vma, gap.end - MSN_PAGE_SIZE);
+	if (!writes) {
+		gap.end = msn_mm_place_around(mm, vma, gap);
+		if (msn_seg_ok(msn_pma_set_find(&mm->pmas, gap.start)))
+			return 0;
+		gap = msn_mm_gap_at(mm, gap);
 	}
-	return msn_pass(rc);
+	return msn_pass(msn_mm_place_translated(
+		mm, vma, gap, gap,
+		msn_vma_private(v) ? MSN_ACCESS_READ : access));
 }
 
 /* A placement whose rights are not enough is translated again. */
@@ -111,7 +110,24 @@ static int upgrade(struct msn_mm *mm, struct msn_seg vma, struct msn_seg seg,
 	return msn_pass(msn_mm_place_translated(mm, vma, r, r, access | had));
 }
 
-int msn_mm_get_page(struct msn_mm *mm, struct msn_seg vma,
+/* Unshares what is placed at want.start, or says how far nothing need be. */
+static int pin(struct msn_mm *mm, struct msn_addr_range *want)
+{
+	struct msn_seg seg = msn_pma_set_find(&mm->pmas, want->start);
+	struct msn_addr_range whole, part;
+
+	if (!msn_seg_ok(seg))
+		return 0;
+	whole = msn_pma_set_range(seg);
+	part = msn_addr_range_intersect(*want, whole);
+	if (msn_mm_is_shared_copy(mm, msn_pma_set_value(&mm->pmas, seg), whole,
+				  &part))
+		return msn_pass(msn_mm_unshare(mm, seg, part));
+	want->end = part.end;
+	return 0;
+}
+
+static int get_page(struct msn_mm *mm, struct msn_seg vma,
 		    struct msn_addr_range want, unsigned access,
 		    struct msn_page_place *place)
 {
@@ -143,6 +159,18 @@ int msn_mm_get_page(struct msn_mm *mm, struct msn_seg vma,
 		if (rc)
 			return msn_pass(rc);
 	}
+}
+
+int msn_mm_get_page(struct msn_mm *mm, struct msn_seg vma,
+		    struct msn_addr_range want, unsigned access,
+		    struct msn_page_place *place)
+{
+	int rc = access & MSN_ACCESS_PIN ? pin(mm, &want) : 0;
+
+	if (rc)
+		return msn_pass(rc);
+	return msn_pass(
+		get_page(mm, vma, want, access & ~MSN_ACCESS_PIN, place));
 }
 
 /* Lets the stack above @addr grow down to it, if there is one. */

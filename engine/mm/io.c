@@ -11,7 +11,6 @@
 
 #include "base/assert.h"
 #include "base/error.h"
-#include "block/safecopy.h"
 
 #include <errno.h>
 #include <string.h>
@@ -129,7 +128,9 @@ static int step_placed(struct io *io, struct msn_seg vma)
 	int rc;
 
 	msn_write_scope(&io->mm->active);
-	rc = msn_mm_get_page(io->mm, vma, want, io_access(io), &place);
+	rc = msn_mm_get_page(
+		io->mm, vma, want,
+		io_access(io) | (io->how.remote ? MSN_ACCESS_PIN : 0), &place);
 	return rc ? msn_pass(rc) : msn_pass(move_run(io, &place));
 }
 
@@ -254,49 +255,4 @@ int msn_mm_zero_out(struct msn_mm *mm, uint64_t addr, size_t len,
 					    .addr = addr,
 					    .left = len },
 			       done));
-}
-
-/* Both locks are held, active for writing. */
-static int cas_placed(struct msn_mm *mm, struct msn_seg vma, uint64_t addr,
-		      uint32_t expected, uint32_t desired, uint32_t *seen)
-{
-	uint64_t page = msn_page_down(addr);
-	struct msn_page_place place;
-	struct msn_file_range r;
-	struct msn_spans spans;
-	int rc = msn_mm_get_page(
-		mm, vma, (struct msn_addr_range){ page, page + MSN_PAGE_SIZE },
-		MSN_ACCESS_READ | MSN_ACCESS_WRITE, &place);
-
-	if (rc)
-		return msn_pass(rc);
-	r.start = place.offset + (addr & MSN_PAGE_MASK);
-	r.end = r.start + sizeof(uint32_t);
-	rc = msn_file_map_internal(place.file, r,
-				   MSN_ACCESS_READ | MSN_ACCESS_WRITE, &spans);
-	if (rc)
-		return msn_pass(rc); /* buffered I/O is not atomic */
-	return msn_safecas32(spans.span[0].data, expected, desired, seen);
-}
-
-int msn_mm_cas32(struct msn_mm *mm, uint64_t addr, uint32_t expected,
-		 uint32_t desired, uint32_t *seen)
-{
-	struct io rw = { .mm = mm, .kind = IO_OUT };
-	struct msn_seg vma;
-	int rc;
-
-	if (addr % sizeof(uint32_t))
-		return msn_fail(-EFAULT);
-	msn_read_scope(&mm->mapping);
-	vma = msn_vma_set_find(&mm->vmas, addr);
-	if (!msn_seg_ok(vma) ||
-	    !is_permitted(&rw, msn_vma_set_value(&mm->vmas, vma)))
-		return msn_fail(-EFAULT);
-	msn_write_scope(&mm->active);
-	rc = mm->as->ops->kernel_faults
-		     ? msn_address_space_cas32(mm->as, addr, expected, desired,
-					       seen)
-		     : cas_placed(mm, vma, addr, expected, desired, seen);
-	return rc > 0 ? msn_fail(-EFAULT) : msn_pass(rc);
 }

@@ -17,6 +17,7 @@ struct msn_mm_limits msn_mm_no_limits(void)
 	return (struct msn_mm_limits){
 		.as = MSN_UNLIMITED,
 		.data = MSN_UNLIMITED,
+		.data_max = MSN_UNLIMITED,
 		.stack = MSN_UNLIMITED,
 		.memlock = MSN_UNLIMITED,
 		.commit = MSN_UNLIMITED,
@@ -68,6 +69,8 @@ void msn_mm_add_sizes(struct msn_mm_sizes *s, uint32_t flags, uint64_t n)
 void msn_mm_count_pages(struct msn_mm *mm, uint32_t flags, int64_t bytes)
 {
 	msn_mm_add_sizes(&mm->sizes, flags, (uint64_t)bytes);
+	if (mm->peak < mm->sizes.total)
+		mm->peak = mm->sizes.total;
 }
 
 static bool fits(uint64_t limit, uint64_t used, uint64_t more)
@@ -80,7 +83,9 @@ bool msn_mm_may_expand(const struct msn_mm *mm, uint32_t flags, uint64_t bytes)
 {
 	if (!fits(mm->limits.as, mm->sizes.total, bytes))
 		return false;
-	return !is_data(flags) || fits(mm->limits.data, mm->sizes.data, bytes);
+	return !is_data(flags) ||
+	       fits(mm->limits.data ? mm->limits.data : mm->limits.data_max,
+		    mm->sizes.data, bytes);
 }
 
 bool msn_mm_may_lock(const struct msn_mm *mm, uint32_t flags, uint64_t bytes)

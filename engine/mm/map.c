@@ -24,8 +24,6 @@ static int check_opts(const struct msn_mmap_opts *o, uint64_t *length)
 		return msn_fail(-EINVAL);
 	if (o->mappable && o->offset + *length < o->offset)
 		return msn_fail(-EOVERFLOW);
-	if (o->fixed && !msn_page_aligned(o->addr))
-		return msn_fail(-EINVAL);
 	if (o->perms & ~o->max_perms)
 		return msn_fail(-EACCES);
 	if ((o->unmap || o->no_replace) && !o->fixed)
@@ -34,16 +32,13 @@ static int check_opts(const struct msn_mmap_opts *o, uint64_t *length)
 		return msn_fail(-EINVAL);
 	if (o->grows_down && o->mappable)
 		return msn_fail(-EINVAL);
-	/* Shared memory that nobody shares would have no pages to point at. */
-	if (!o->private && !o->mappable)
-		return msn_fail(-EINVAL);
 	return 0;
 }
 
 /* VM_* of what is asked for, but for the lock mode. */
-static uint32_t flags_of(const struct msn_mmap_opts *o)
+static uint32_t flags_of(const struct msn_mmap_opts *o, unsigned max_perms)
 {
-	uint32_t flags = o->perms | o->max_perms << MSN_VMA_MAY_SHIFT;
+	uint32_t flags = o->perms | max_perms << MSN_VMA_MAY_SHIFT;
 
 	if (!o->private)
 		flags |= MSN_VMA_MAYSHARE |
@@ -54,6 +49,8 @@ static uint32_t flags_of(const struct msn_mmap_opts *o)
 		flags |= MSN_VMA_NOHUGEPAGE;
 	if (o->no_reserve)
 		flags |= MSN_VMA_NORESERVE;
+	if (o->sync)
+		flags |= MSN_VMA_SYNC;
 	if (o->droppable)
 		flags |= MSN_VMA_DROPPABLE | MSN_VMA_NORESERVE |
 			 MSN_VMA_WIPEONFORK | MSN_VMA_DONTDUMP;
@@ -74,11 +71,18 @@ static uint32_t lock_flags(const struct msn_mm *mm, enum msn_mlock_mode mode)
 
 static int make_vma(const struct msn_mmap_opts *o, struct msn_vma *v)
 {
+	unsigned max_perms = o->max_perms;
+	int rc = o->mappable ? msn_mappable_check_mmap(o->mappable, !o->private,
+						       o->perms, &max_perms)
+			     : 0;
+
+	if (rc)
+		return msn_pass(rc);
 	*v = (struct msn_vma){
 		.mappable = o->mappable,
 		.identity = o->mapping_identity,
 		.offset = o->offset,
-		.flags = flags_of(o),
+		.flags = flags_of(o, max_perms),
 		.name_mut = (uint8_t)o->name_mut,
 	};
 	return o->name ? msn_pass(msn_text_new(&v->name, o->name)) : 0;
@@ -254,6 +258,8 @@ static int map_locked(struct msn_mm *mm, struct mapping *m, uint64_t length)
 		m->vma.offset = m->ar.start;
 	m->vma.flags |= lock_flags(mm, m->opts->mlock_mode);
 	rc = check_locks(mm, m);
+	if (m->vma.flags & MSN_VMA_DROPPABLE) /* counted, but never locked */
+		m->vma.flags &= ~(uint32_t)MSN_VMA_LOCK_MASK;
 	if (rc == 0 && m->refusal.early)
 		rc = msn_fail(m->refusal.early);
 	if (rc == 0)
@@ -271,11 +277,15 @@ static int map_locked(struct msn_mm *mm, struct mapping *m, uint64_t length)
 
 static int map(struct msn_mm *mm, struct mapping *m, uint64_t *addr)
 {
+	bool refused = m->refusal.early || m->refusal.late;
 	uint64_t length = 0;
 	int rc = check_opts(m->opts, &length);
 
 	if (rc)
 		return msn_pass(rc);
+	/* Shared memory that nobody shares would have no pages to point at. */
+	if (!m->opts->private && !m->opts->mappable && !refused)
+		return msn_fail(-EINVAL);
 	rc = make_vma(m->opts, &m->vma);
 	if (rc)
 		return msn_pass(rc);

@@ -53,8 +53,10 @@ struct msn_layout {
 
 /* What a space may have: resource limits of a process, and of the host. */
 struct msn_mm_limits {
-	uint64_t as;	   /* RLIMIT_AS, bytes */
-	uint64_t data;	   /* RLIMIT_DATA, bytes */
+	uint64_t as; /* RLIMIT_AS, bytes */
+	uint64_t
+		data; /* RLIMIT_DATA, bytes; 0: @data_max counts, as in Linux */
+	uint64_t data_max; /* its hard limit */
 	uint64_t stack;	   /* RLIMIT_STACK, bytes: how far a stack grows */
 	uint64_t memlock;  /* RLIMIT_MEMLOCK, bytes */
 	uint64_t commit;   /* bytes of private memory in one request: what the
@@ -262,6 +264,26 @@ MSN_MUST_CHECK int msn_mm_read_private(struct msn_mm *mm, uint64_t addr,
 /* Bytes of mappings; bytes of pages in place, what only reads as zero apart. */
 uint64_t msn_mm_mapped_bytes(struct msn_mm *mm);
 uint64_t msn_mm_placed_bytes(struct msn_mm *mm);
+
+/* What a space has and uses, in bytes; the counters of /proc/PID/status. */
+struct msn_mm_usage {
+	uint64_t total;		/* VmSize: of all mappings */
+	uint64_t peak;		/* VmPeak: the most that total ever was */
+	uint64_t data;		/* VmData: private, writable, no stack */
+	uint64_t stack;		/* VmStk */
+	uint64_t locked;	/* VmLck */
+	uint64_t mappings;	/* how many */
+	uint64_t rss_anonymous; /* RssAnon: private pages that take memory */
+	uint64_t rss_file;	/* RssFile: pages of files */
+	uint64_t rss_shmem; /* RssShmem: of objects that no file is behind */
+	uint64_t lazy_free; /* of the private ones: msn_mm_reclaim_lazy() */
+};
+
+/*
+ * All of it at one moment.  Resident is what is placed; on a platform with page
+ * tables that is the most that may be resident.  Costs O(placements).
+ */
+void msn_mm_usage(struct msn_mm *mm, struct msn_mm_usage *out);
 
 /* The listings of /proc/PID/maps and smaps, as a string for free(). */
 MSN_MUST_CHECK int msn_mm_maps(struct msn_mm *mm, char **out);

@@ -23,13 +23,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 /* ---- Mapping: sys_mmap.c ------------------------------------------------- */
 
 /* What a file descriptor stands for. */
 struct msn_open_file {
 	struct msn_identity *identity; /* borrowed; one open file, one */
-	struct msn_mappable *mappable; /* NULL: it cannot be mapped (-ENODEV) */
+	struct msn_mappable *mappable; /* NULL: it cannot be mapped */
+	int map_error;		       /* why not; 0: -ENODEV */
 	bool readable, writable;       /* how it was opened */
 	bool append_only;	       /* the inode is: no shared writing */
 	bool no_exec;		       /* on a file system mounted noexec */
@@ -90,9 +92,94 @@ uint64_t msn_mm_brk(struct msn_mm *mm, uint64_t addr);
 
 /* ---- Advice: advise.c ---------------------------------------------------- */
 
+/* Newer than some C libraries. */
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+/*
+ * madvise(2), for every advice that Linux 6.18 has, MADV_* here.  @length is in
+ * bytes and rounded up to pages.
+ *
+ * -EINVAL: an unknown advice, an unaligned @addr, a range that wraps; or one
+ * that a mapping in the range is not made for (locked and MADV_DONTNEED, a
+ * file and MADV_FREE, ...).  -ENOMEM: a hole, after all that is mapped was
+ * advised; for MADV_POPULATE_* as soon as it is reached.  -EPERM: would discard
+ * sealed memory that cannot be written.  -EACCES: MADV_REMOVE of what cannot
+ * be written to.  -EAGAIN: no memory, or too many mappings.  -EFAULT,
+ * -EHWPOISON: a page that MADV_POPULATE_* cannot have.  MADV_REMOVE also says
+ * what the object does (-EOPNOTSUPP, ...).  An error ends the walk; what came
+ * before it is done.
+ *
+ * Limits of this engine:
+ * - MADV_HWPOISON and MADV_SOFT_OFFLINE are unknown (-EINVAL), as to a kernel
+ *   without CONFIG_MEMORY_FAILURE.
+ * - MADV_COLLAPSE: -EINVAL always; there are no huge pages.  MADV_HUGEPAGE and
+ *   MADV_MERGEABLE are remembered and shown, and change no page.
+ * - MADV_WILLNEED and MADV_COLD reach the host where the platform has page
+ *   tables, and do nothing else.  There is no swap: MADV_PAGEOUT only makes
+ *   pages of objects be placed no more; they stay in the object.
+ * - MADV_FREE where the platform has page tables: the pages stay.
+ */
+MSN_MUST_CHECK int msn_mm_madvise(struct msn_mm *mm, uint64_t addr,
+				  uint64_t length, int advice);
+
+/*
+ * Takes the pages that MADV_FREE gave up and nobody has written to since; they
+ * read as zero afterwards.  To be called when memory is short.  Returns how
+ * many bytes of placements went.
+ */
+uint64_t msn_mm_reclaim_lazy(struct msn_mm *mm);
+
 /* ---- Locking in memory: lock.c ------------------------------------------- */
 
+/*
+ * mlock2(2), and mlock(2) with no flags: marks the mappings of the whole pages
+ * in the range as locked and brings their pages in, those of MLOCK_ONFAULT
+ * only when they are touched.  The bytes need not be aligned.
+ *
+ * -EINVAL: unknown flags, a range that wraps.  -EPERM: may not lock anything.
+ * -ENOMEM: over RLIMIT_MEMLOCK (what is locked already counts once), a hole
+ * (what came before it is locked), too many mappings, or a page that cannot be
+ * had; -EAGAIN: no memory for pages.  In these last two cases the range is
+ * locked nevertheless.
+ *
+ * Locked pages are kept in the space; the host is not asked to keep them in
+ * its memory.
+ */
+MSN_MUST_CHECK int msn_mm_mlock(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, int flags);
+
+/* munlock(2): -EINVAL wraps, -ENOMEM for a hole or too many mappings. */
+MSN_MUST_CHECK int msn_mm_munlock(struct msn_mm *mm, uint64_t addr,
+				  uint64_t length);
+
+/*
+ * mlockall(2), @flags MCL_*: each call replaces what an earlier one said of
+ * future mappings.  -EINVAL, -EPERM, or -ENOMEM over RLIMIT_MEMLOCK.  Pages
+ * that cannot be had are passed over.
+ */
+MSN_MUST_CHECK int msn_mm_mlockall(struct msn_mm *mm, int flags);
+void msn_mm_munlockall(struct msn_mm *mm);
+
 /* ---- Writing back: sync.c ------------------------------------------------ */
+
+/*
+ * msync(2): with MS_SYNC, writes back what shared mappings of objects changed
+ * in the range.  -EINVAL: unknown or contradicting flags, unaligned; -ENOMEM:
+ * wraps, or a hole, told at the end (with MS_ASYNC alone at once); -EBUSY:
+ * MS_INVALIDATE of a locked mapping; or what the object says.  Blocks; no lock
+ * is held meanwhile.
+ */
+MSN_MUST_CHECK int msn_mm_msync(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, int flags);
 
 /* ---- Sealing and naming: seal.c, name.c ---------------------------------- */
 
@@ -176,6 +263,85 @@ MSN_MUST_CHECK int msn_mm_mincore(struct msn_mm *mm, uint64_t addr,
 MSN_MUST_CHECK int msn_mm_pagemap(struct msn_mm *mm, uint64_t addr,
 				  size_t pages, uint64_t *out);
 
-/* ---- Between spaces and for futexes: process_vm.c, atomic.c -------------- */
+/* ---- Between spaces: process_vm.c ---------------------------------------- */
+
+/* A piece of memory of a space; struct iovec of a process in it. */
+struct msn_iov {
+	uint64_t addr, length; /* bytes */
+};
+
+/* The most pieces in one list (UIO_MAXIOV, IOV_MAX). */
+#define MSN_IOV_MAX 1024
+
+/* The most bytes that one call moves (MAX_RW_COUNT). */
+#define MSN_PROCESS_VM_MAX (INT32_MAX & ~MSN_PAGE_MASK)
+
+/* Arguments of process_vm_readv(2) and process_vm_writev(2). */
+struct msn_process_vm {
+	struct msn_mm *local; /* the caller's */
+	const struct msn_iov *local_iov;
+	size_t local_count;
+	struct msn_mm *remote; /* the other's; may be the same */
+	const struct msn_iov *remote_iov;
+	size_t remote_count;
+	unsigned long flags; /* 0 */
+};
+
+/*
+ * Copies from the remote space to the local one, or the other way.  0 with
+ * *@done bytes moved, which is less than asked for if a later byte cannot be
+ * reached; -EFAULT: the first cannot; -EINVAL: flags, too many pieces, or one
+ * that is longer than the half of all addresses; -ENOMEM.
+ *
+ * The two spaces are looked at one after the other, through a buffer; no lock
+ * of one is held while one of the other is taken.
+ */
+MSN_MUST_CHECK int msn_mm_process_vm_readv(const struct msn_process_vm *call,
+					   uint64_t *done);
+MSN_MUST_CHECK int msn_mm_process_vm_writev(const struct msn_process_vm *call,
+					    uint64_t *done);
+
+/* ---- Words and futexes: atomic.c ----------------------------------------- */
+
+/*
+ * Atomic accesses to 32 bits at a 4-byte aligned address, sequentially
+ * consistent among all that go through this engine or the page tables.
+ * *@value, *@seen: what was there.  -EFAULT: not mapped, no right, no page, or
+ * not aligned; -ENOMEM.  msn_mm_cas32() is in mm.h.  A load copies no page.
+ */
+MSN_MUST_CHECK int msn_mm_load32(struct msn_mm *mm, uint64_t addr,
+				 uint32_t *value);
+MSN_MUST_CHECK int msn_mm_swap32(struct msn_mm *mm, uint64_t addr,
+				 uint32_t value, uint32_t *seen);
+
+enum msn_futex_kind {
+	MSN_FUTEX_PRIVATE = 1, /* FUTEX_PRIVATE_FLAG: of one space */
+	MSN_FUTEX_ANONYMOUS,   /* without it, in memory that is private */
+	MSN_FUTEX_OBJECT,      /* in an object: the same for all who map it */
+};
+
+/* What a futex is known by; two keys that are the same are one futex. */
+struct msn_futex_key {
+	enum msn_futex_kind kind;
+	void *of;    /* the space or the object; to be compared, not used */
+	uint64_t at; /* address, or offset in the object */
+	struct msn_identity *identity; /* a reference: keeps @of; or NULL */
+};
+
+/*
+ * The key of the futex at @addr; @shared: without FUTEX_PRIVATE_FLAG, which
+ * brings the page in.  -EINVAL: not aligned.  -EFAULT: not an address; with
+ * @shared also: not mapped, no right to read or write, no page, or private
+ * memory that cannot be written, which nobody could ever wake from.  -ENOMEM.
+ * On success the key is to be put with msn_futex_key_put().
+ */
+MSN_MUST_CHECK int msn_mm_futex_key(struct msn_mm *mm, uint64_t addr,
+				    bool shared, struct msn_futex_key *out);
+bool msn_futex_key_same(const struct msn_futex_key *a,
+			const struct msn_futex_key *b);
+uint64_t msn_futex_key_hash(const struct msn_futex_key *k);
+
+/* Drops the reference; no lock of a space is held. */
+void msn_futex_key_put(struct msn_futex_key *k);
 
 #endif /* MSN_MM_MM_CALLS_H */

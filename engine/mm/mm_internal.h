@@ -46,6 +46,7 @@ struct msn_mm {
 	 */
 	struct msn_vma_set vmas;
 	struct msn_mm_sizes sizes; /* under mapping */
+	uint64_t peak;		   /* of sizes.total; under mapping */
 	/* Counted as locked though no mapping is: mremap; under mapping. */
 	uint64_t stuck_locked;
 	struct msn_mm_limits limits; /* under mapping */
@@ -221,6 +222,12 @@ struct msn_page_place {
 };
 
 /*
+ * With READ: as pin_user_pages() of Linux (process_vm_readv(2)), which first
+ * gives the space a copy of what it shares with a fork.
+ */
+#define MSN_ACCESS_PIN (1u << 3)
+
+/*
  * Finds the pages at want.start for @access (READ, WRITE), putting them in
  * place if need be, as far as one placement reaches into @want.  @want lies in
  * the mapping at @vma.  0, an outcome (then place->length says how far it
@@ -275,8 +282,13 @@ MSN_MUST_CHECK int msn_mm_place_translated(struct msn_mm *mm,
 					   struct msn_addr_range optional,
 					   unsigned access);
 
-/* Places the neighbours of the page at @addr that are in memory. */
-void msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma, uint64_t addr);
+/*
+ * Places the neighbours of the page at want.start that are in memory, and it
+ * too if it is.  Returns how far into @want a fault there may place pages:
+ * those behind would make faults of their own.
+ */
+uint64_t msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma,
+			     struct msn_addr_range want);
 
 /* ---- cow.c --------------------------------------------------------------- */
 
@@ -286,6 +298,21 @@ void msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma, uint64_t addr);
  */
 MSN_MUST_CHECK int msn_mm_break_cow(struct msn_mm *mm, struct msn_seg seg,
 				    struct msn_addr_range want);
+
+/*
+ * Are the first pages of *@part, a part of the placement @p at @whole, shared
+ * with a fork?  *@part becomes as long as the answer is the same.
+ */
+bool msn_mm_is_shared_copy(struct msn_mm *mm, const struct msn_pma *p,
+			   struct msn_addr_range whole,
+			   struct msn_addr_range *part);
+
+/*
+ * Gives the space its own copy of such pages, for a reader that Linux would let
+ * pin them.  Locks as msn_mm_get_page().
+ */
+MSN_MUST_CHECK int msn_mm_unshare(struct msn_mm *mm, struct msn_seg seg,
+				  struct msn_addr_range part);
 
 /*
  * Puts new pages of the space's own at @ar, copies of @src of @from's file, or
@@ -309,12 +336,21 @@ MSN_MUST_CHECK int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
 				    struct msn_commit commit);
 
 /*
- * Any other platform: puts the pages in place that accesses to @ar would, as
+ * Any platform: puts the pages in place that accesses to @ar would, as
  * MAP_POPULATE does: writable private ones as if they were written.  Stops at
  * the first page that cannot be had and says why.  Same locks.
  */
 MSN_MUST_CHECK int msn_mm_populate(struct msn_mm *mm, struct msn_seg vma,
 				   struct msn_addr_range ar);
+
+/*
+ * MADV_POPULATE_READ or, with @write, MADV_POPULATE_WRITE of @ar, a part of the
+ * mapping at @vma: -EINVAL if its rights forbid that; -EFAULT for a page that
+ * is not there; -EHWPOISON, -ENOMEM.  Any platform.  Mapping lock held; takes
+ * active.
+ */
+MSN_MUST_CHECK int msn_mm_populate_as(struct msn_mm *mm, struct msn_seg vma,
+				      struct msn_addr_range ar, bool write);
 
 /*
  * A platform with kernel faults has to have all pages of what was just mapped
@@ -341,6 +377,9 @@ MSN_MUST_CHECK int msn_mm_populate_range(struct msn_mm *mm,
 void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 		       bool keep_private);
 
+/* The same for all of @ar, but the page tables are left as they are. */
+void msn_mm_forget_pages(struct msn_mm *mm, struct msn_addr_range ar);
+
 /* ---- report.c ------------------------------------------------------------ */
 
 /* What a listing shows of the mapping at @s.  Borrowed texts. */
@@ -348,6 +387,13 @@ void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
 			  struct msn_maps_line *out);
 
 /* ---- smaps.c ------------------------------------------------------------- */
+
+/*
+ * In how many placements the first page of @r, a part of @p, is; *@run as
+ * msn_file_sharers() says.
+ */
+uint64_t msn_mm_sharers(struct msn_mm *mm, const struct msn_pma *p,
+			struct msn_file_range r, struct msn_file_range *run);
 
 /*
  * Sums up the placements in @ar, a part of the mapping @v.  The active lock is

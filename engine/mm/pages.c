@@ -10,8 +10,13 @@
 
 #include "base/assert.h"
 
-void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
-		       bool keep_private)
+/* What is done to the placements of a range. */
+struct drop {
+	bool keep_private;
+	bool keep_tables; /* something else is mapped there already */
+};
+
+static void drop(struct msn_mm *mm, struct msn_addr_range ar, struct drop how)
 {
 	struct msn_seg s;
 	int rc = msn_pma_set_isolate(&mm->pmas, ar, &s);
@@ -21,12 +26,24 @@ void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 		struct msn_addr_range r = msn_pma_set_range(s);
 		struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
 
-		if (p->private && keep_private) {
+		if (p->private && how.keep_private) {
 			s = msn_seg_next(s);
 			continue;
 		}
-		msn_address_space_unmap(mm->as, r);
+		if (!how.keep_tables)
+			msn_address_space_unmap(mm->as, r);
 		msn_file_dec_ref(p->file, msn_pma_file_range(p, r, r));
 		s = msn_pma_set_remove(&mm->pmas, s);
 	}
+}
+
+void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
+		       bool keep_private)
+{
+	drop(mm, ar, (struct drop){ .keep_private = keep_private });
+}
+
+void msn_mm_forget_pages(struct msn_mm *mm, struct msn_addr_range ar)
+{
+	drop(mm, ar, (struct drop){ .keep_tables = true });
 }

@@ -41,12 +41,19 @@ static bool is_available(struct msn_mm *mm, uint64_t addr, uint64_t length)
 	return !msn_seg_ok(s) || addr + length <= msn_mm_guard_start(mm, s);
 }
 
+/* Addresses that Linux takes for an error that somebody handed on. */
+#define ERROR_MIN (UINT64_MAX - 4094)
+
 /* Checks that hold for every place, however it was found. */
 static int check_place(struct msn_mm *mm, uint64_t addr, uint64_t length)
 {
 	uint64_t task = mm->layout.max_addr;
 
-	if (length > task || addr > task - length)
+	if (length > task)
+		return msn_fail(-ENOMEM);
+	if (addr >= ERROR_MIN)
+		return msn_fail((int)(int64_t)addr);
+	if (addr > task - length)
 		return msn_fail(-ENOMEM);
 	if (!msn_page_aligned(addr))
 		return msn_fail(-EINVAL);
@@ -58,12 +65,13 @@ static int check_place(struct msn_mm *mm, uint64_t addr, uint64_t length)
 static int fixed_place(struct msn_mm *mm, const struct msn_mmap_opts *opts,
 		       struct msn_addr_range ar)
 {
+	bool forced = opts->force && opts->unmap && ar.end > ar.start;
 	int rc = check_place(mm, ar.start, ar.end - ar.start);
 
-	if (ar.end <= ar.start || !msn_addr_range_covers(mm->as->region, ar))
-		return msn_fail(rc == -EINVAL ? rc : -ENOMEM);
-	if (rc && !(rc == -ENOMEM && opts->force && opts->unmap))
+	if (rc && !(rc == -ENOMEM && forced))
 		return msn_pass(rc);
+	if (!msn_addr_range_covers(mm->as->region, ar))
+		return msn_fail(-ENOMEM);
 	if (opts->unmap || msn_vma_set_is_free(&mm->vmas, ar))
 		return 0;
 	return msn_fail(opts->no_replace ? -EEXIST : -ENOMEM);
@@ -163,22 +171,36 @@ static bool search(struct msn_mm *mm, const struct msn_mmap_opts *opts,
 }
 
 /*
- * thp_get_unmapped_area() of Linux, for anonymous memory without a hint: a
- * longer place is looked for, and the aligned part of it taken.
+ * thp_get_unmapped_area() of Linux: a longer place is looked for, and the part
+ * of it taken where large pages of the object would be aligned.
  */
 static bool search_aligned(struct msn_mm *mm, const struct msn_mmap_opts *opts,
-			   uint64_t length, uint64_t *start)
+			   uint64_t hint, uint64_t length, uint64_t *start)
 {
-	uint64_t skew;
+	uint64_t off = opts->offset, padded = length + HUGE_BYTES, skew;
+	uint64_t first = (off + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
 
-	if (length + HUGE_BYTES < length ||
-	    !search(mm, opts, 0, length + HUGE_BYTES, start))
+	if (off + length <= first || off + length - first < HUGE_BYTES ||
+	    padded < length || off + padded < off ||
+	    !search(mm, opts, hint, padded, start))
 		return false;
-	skew = -*start & (HUGE_BYTES - 1);
+	if (hint && *start == hint)
+		return true;
+	skew = (off - *start) & (HUGE_BYTES - 1);
 	if (!skew && !mm->layout.bottom_up)
 		skew = HUGE_BYTES;
 	*start += skew;
 	return true;
+}
+
+/* Is it memory for which Linux looks for such a place? */
+static bool wants_aligned(const struct msn_mmap_opts *opts, uint64_t hint,
+			  uint64_t length)
+{
+	if (opts->mappable || !opts->private)
+		return false;
+	/* Private /dev/zero is asked about, anonymous memory is told. */
+	return opts->mapping_identity || (!hint && length % HUGE_BYTES == 0);
 }
 
 /* A hint, rounded as round_hint_to_min() of Linux does. */
@@ -201,8 +223,8 @@ int msn_mm_find_place(struct msn_mm *mm, const struct msn_mmap_opts *opts,
 		*out = ar;
 		return msn_pass(fixed_place(mm, opts, ar));
 	}
-	if (!hint && !opts->mappable && length % HUGE_BYTES == 0)
-		found = search_aligned(mm, opts, length, &ar.start);
+	if (wants_aligned(opts, hint, length))
+		found = search_aligned(mm, opts, hint, length, &ar.start);
 	if (!found)
 		found = search(mm, opts, hint, length, &ar.start);
 	if (!found)

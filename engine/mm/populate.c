@@ -10,6 +10,30 @@
 
 #include <errno.h>
 
+/* Brings in what reads or writes of @ar would.  Both locks are held. */
+static int fault_in(struct msn_mm *mm, struct msn_seg vma,
+		    struct msn_addr_range ar, bool write)
+{
+	unsigned access =
+		write ? MSN_ACCESS_READ | MSN_ACCESS_WRITE : MSN_ACCESS_READ;
+
+	if (mm->as->ops->kernel_faults)
+		return msn_pass(msn_address_space_advise(
+			mm->as, ar,
+			write ? MSN_AS_POPULATE_WRITE : MSN_AS_POPULATE_READ));
+	while (ar.start < ar.end) {
+		struct msn_page_place place;
+		int rc = msn_mm_get_page(mm, vma, ar, access, &place);
+
+		if (rc > 0)
+			return msn_fail(-EFAULT); /* whatever signal */
+		if (rc < 0)
+			return msn_pass(rc);
+		ar.start += place.length;
+	}
+	return 0;
+}
+
 int msn_mm_populate(struct msn_mm *mm, struct msn_seg vma,
 		    struct msn_addr_range ar)
 {
@@ -19,21 +43,22 @@ int msn_mm_populate(struct msn_mm *mm, struct msn_seg vma,
 
 	if (msn_vma_perms(v) == MSN_ACCESS_NONE)
 		return msn_fail(-EFAULT);
-	while (ar.start < ar.end) {
-		struct msn_page_place place;
-		int rc = msn_mm_get_page(mm, vma, ar,
-					 writes ? MSN_ACCESS_READ |
-							  MSN_ACCESS_WRITE
-						: MSN_ACCESS_READ,
-					 &place);
+	/* The host reads ahead only what may be read. */
+	if (mm->as->ops->kernel_faults && !writes &&
+	    !(msn_vma_perms(v) & MSN_ACCESS_READ))
+		return 0;
+	return msn_pass(fault_in(mm, vma, ar, writes));
+}
 
-		if (rc == MSN_PAGE_E_BUS)
-			return msn_fail(-EFAULT);
-		if (rc < 0)
-			return msn_pass(rc);
-		ar.start += place.length;
-	}
-	return 0;
+int msn_mm_populate_as(struct msn_mm *mm, struct msn_seg vma,
+		       struct msn_addr_range ar, bool write)
+{
+	unsigned perms = msn_vma_perms(msn_vma_set_value(&mm->vmas, vma));
+
+	if (!(perms & (write ? MSN_ACCESS_WRITE : MSN_ACCESS_READ)))
+		return msn_fail(-EINVAL);
+	msn_write_scope(&mm->active);
+	return msn_pass(fault_in(mm, vma, ar, write));
 }
 
 int msn_mm_populate_range(struct msn_mm *mm, struct msn_addr_range ar,
@@ -42,8 +67,6 @@ int msn_mm_populate_range(struct msn_mm *mm, struct msn_addr_range ar,
 	struct msn_seg s;
 
 	msn_read_scope(&mm->mapping);
-	if (mm->as->ops->kernel_faults)
-		return 0; /* placed already; the host commits what it likes */
 	for (s = msn_vma_set_lower(&mm->vmas, ar.start);
 	     msn_seg_ok(s) && msn_vma_set_range(s).start < ar.end;
 	     s = msn_seg_next(s)) {

@@ -114,7 +114,7 @@ static int protect_part(struct msn_mm *mm, struct msn_addr_range part,
 	}
 	msn_mm_count_pages(mm, old, -(int64_t)bytes);
 	msn_mm_count_pages(mm, to.flags, (int64_t)bytes);
-	if ((old & (MSN_VMA_WRITE | MSN_VMA_SHARED | MSN_VMA_LOCKED)) ==
+	if ((old & (MSN_VMA_WRITE | MSN_VMA_SHARED | MSN_VMA_LOCK_MASK)) ==
 		    MSN_VMA_LOCKED &&
 	    (to.flags & MSN_VMA_WRITE))
 		populate_locked(mm, s, part);

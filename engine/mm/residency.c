@@ -105,6 +105,7 @@ int msn_mm_mincore(struct msn_mm *mm, uint64_t addr, uint64_t length,
 
 /* Words for the pages from @start on. */
 struct words {
+	struct msn_mm *mm;
 	uint64_t start;
 	uint64_t *out;
 };
@@ -122,7 +123,7 @@ static void put_words(void *ctx, struct msn_addr_range part,
 
 		if (!zero && !p->private)
 			word |= MSN_PAGEMAP_FILE;
-		if (!zero && msn_file_sharers(p->file, pages, &run) == 1)
+		if (!zero && msn_mm_sharers(w->mm, p, pages, &run) == 1)
 			word |= MSN_PAGEMAP_EXCLUSIVE;
 		for (; pages.start < run.end; pages.start += MSN_PAGE_SIZE)
 			*out++ = word;
@@ -133,7 +134,7 @@ int msn_mm_pagemap(struct msn_mm *mm, uint64_t addr, size_t pages,
 		   uint64_t *out)
 {
 	struct msn_addr_range ar = { addr, addr + pages * MSN_PAGE_SIZE };
-	struct words w = { addr, out };
+	struct words w = { mm, addr, out };
 
 	if (!msn_page_aligned(addr) || ar.end < ar.start)
 		return msn_fail(-EINVAL);

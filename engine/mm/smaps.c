@@ -56,17 +56,32 @@ static void put(struct listing *l, const char *fmt, ...)
 	va_end(args);
 }
 
+uint64_t msn_mm_sharers(struct msn_mm *mm, const struct msn_pma *p,
+			struct msn_file_range r, struct msn_file_range *run)
+{
+	uint64_t n = msn_file_sharers(p->file, r, run);
+
+	/* An object has a reference on its own pages of the memory file. */
+	if (!p->private && p->file == msn_memfile_file(mm->memfile) && n > 1)
+		n--;
+	return n;
+}
+
 /* Adds the pages of one placement. */
-static void add_pages(struct msn_smaps *m, const struct msn_pma *p,
-		      struct msn_file_range pages, bool dirty)
+static void add_pages(struct msn_mm *mm, struct msn_smaps *m,
+		      const struct msn_pma *p, struct msn_file_range pages,
+		      bool dirty)
 {
 	while (pages.start < pages.end) {
 		struct msn_file_range run = pages;
-		uint64_t n = msn_file_sharers(p->file, pages, &run);
+		uint64_t n = msn_mm_sharers(mm, p, pages, &run);
 		uint64_t bytes = msn_file_range_length(run);
+		/* Page by page, as the rounding of Linux goes. */
+		uint64_t share = (MSN_PAGE_SIZE << SHARE_SHIFT) / (n ? n : 1) *
+				 (bytes >> MSN_PAGE_SHIFT);
 
 		m->rss += bytes;
-		m->pss += (bytes << SHARE_SHIFT) / (n ? n : 1);
+		m->pss += share;
 		if (p->private)
 			m->anonymous += bytes;
 		if (p->lazy_free)
@@ -77,7 +92,7 @@ static void add_pages(struct msn_smaps *m, const struct msn_pma *p,
 			*(dirty ? &m->private_dirty : &m->private_clean) +=
 				bytes;
 		if (dirty)
-			m->pss_dirty += (bytes << SHARE_SHIFT) / (n ? n : 1);
+			m->pss_dirty += share;
 		pages.start = run.end;
 	}
 }
@@ -97,7 +112,7 @@ void msn_mm_sum_placed(struct msn_mm *mm, struct msn_addr_range ar,
 
 		if (msn_is_zero_file(p->file))
 			continue;
-		add_pages(out, p,
+		add_pages(mm, out, p,
 			  msn_pma_file_range(p, r,
 					     msn_addr_range_intersect(r, ar)),
 			  p->private ? !p->lazy_free : writes);
@@ -156,10 +171,11 @@ static void put_flags(struct listing *l, uint32_t flags)
 		{ MSN_VMA_SEQ_READ, "sr" },    { MSN_VMA_RAND_READ, "rr" },
 		{ MSN_VMA_DONTCOPY, "dc" },    { MSN_VMA_DONTEXPAND, "de" },
 		{ MSN_VMA_LOCKONFAULT, "lf" }, { MSN_VMA_ACCOUNT, "ac" },
-		{ MSN_VMA_NORESERVE, "nr" },   { MSN_VMA_WIPEONFORK, "wf" },
-		{ MSN_VMA_DONTDUMP, "dd" },    { MSN_VMA_HUGEPAGE, "hg" },
-		{ MSN_VMA_NOHUGEPAGE, "nh" },  { MSN_VMA_MERGEABLE, "mg" },
-		{ MSN_VMA_DROPPABLE, "dp" },   { MSN_VMA_SEALED, "sl" },
+		{ MSN_VMA_NORESERVE, "nr" },   { MSN_VMA_SYNC, "sf" },
+		{ MSN_VMA_WIPEONFORK, "wf" },  { MSN_VMA_DONTDUMP, "dd" },
+		{ MSN_VMA_HUGEPAGE, "hg" },    { MSN_VMA_NOHUGEPAGE, "nh" },
+		{ MSN_VMA_MERGEABLE, "mg" },   { MSN_VMA_DROPPABLE, "dp" },
+		{ MSN_VMA_SEALED, "sl" },
 	};
 
 	put(l, "VmFlags: ");

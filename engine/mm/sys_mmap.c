@@ -36,17 +36,18 @@ static unsigned huge_shift(int flags)
 	return (unsigned)flags >> 26 & 0x3f;
 }
 
-/*
- * Large pages of hugetlbfs are not offered: what is said is what Linux says
- * when its pool is empty, or for a size that x86-64 does not have.
- */
-static int refuse_hugetlb(const struct msn_mmap_call *c)
-{
-	unsigned shift = huge_shift(c->flags);
+#define HUGE_BYTES (UINT64_C(2) << 20)
 
-	if (!(c->flags & MAP_ANONYMOUS))
+/* What a mapping of such pages must be like: their own file's rules. */
+static int check_hugetlb(const struct msn_mmap_call *c,
+			 const struct msn_mmap_opts *o)
+{
+	unsigned type = (unsigned)c->flags & MAP_TYPE;
+
+	if (type != MAP_SHARED && type != MAP_PRIVATE &&
+	    type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
-	return shift == 0 || shift == 21 || shift == 30 ? -ENOMEM : -EINVAL;
+	return o->grows_down ? -EINVAL : 0;
 }
 
 static void common_opts(const struct msn_mmap_call *c, struct msn_mmap_opts *o)
@@ -56,6 +57,7 @@ static void common_opts(const struct msn_mmap_call *c, struct msn_mmap_opts *o)
 
 	*o = (struct msn_mmap_opts){
 		.length = c->length,
+		.offset = c->flags & MAP_ANONYMOUS ? 0 : c->offset,
 		.addr = c->addr,
 		.fixed = fixed,
 		.unmap = fixed && !no_replace,
@@ -67,6 +69,7 @@ static void common_opts(const struct msn_mmap_call *c, struct msn_mmap_opts *o)
 		.grows_down = c->flags & MAP_GROWSDOWN,
 		.stack = c->flags & MAP_STACK,
 		.no_reserve = c->flags & MAP_NORESERVE,
+		.sync = c->flags & MAP_SYNC,
 		.mlock_mode = c->flags & MAP_LOCKED ? MSN_MLOCK_EAGER
 						    : MSN_MLOCK_NONE,
 	};
@@ -106,7 +109,7 @@ static int check_file(const struct msn_open_file *f, struct msn_mmap_opts *o)
 		o->max_perms &= ~(unsigned)MSN_ACCESS_EXEC;
 	}
 	if (!f->mappable && !f->zero)
-		return -ENODEV;
+		return f->map_error ? f->map_error : -ENODEV;
 	if (o->grows_down)
 		return -EINVAL;
 	if (!f->mappable)
@@ -119,15 +122,15 @@ static int check_file(const struct msn_open_file *f, struct msn_mmap_opts *o)
 static int map_file(const struct msn_mmap_call *c, struct msn_mmap_opts *o)
 {
 	unsigned type = (unsigned)c->flags & MAP_TYPE;
-	uint64_t length;
+	uint64_t length, most;
 	int rc = 0;
 
 	o->mapping_identity = c->file->identity;
 	o->mappable = c->file->mappable;
-	o->offset = c->offset;
-	/* loff_t is signed. */
-	if (!msn_page_up(c->length, &length) || length > INT64_MAX ||
-	    c->offset > INT64_MAX - length)
+	/* loff_t is signed; a pipe has no size to exceed. */
+	most = c->file->mappable ? INT64_MAX : UINT64_MAX;
+	if (!msn_page_up(c->length, &length) || length > most ||
+	    c->offset >> MSN_PAGE_SHIFT > (most - length) >> MSN_PAGE_SHIFT)
 		return -EOVERFLOW;
 	if (type == MAP_SHARED || type == MAP_SHARED_VALIDATE)
 		rc = share_file(c, o);
@@ -161,15 +164,48 @@ static int make_shared(struct msn_mm *mm, const struct msn_mmap_call *c,
 {
 	uint64_t size;
 
-	if (!msn_page_up(c->length, &size) || size == 0)
-		return 0; /* refused as it is */
+	if (!msn_page_up(c->length, &size) || size == 0 ||
+	    size > mm->layout.max_addr) {
+		refusal->late = -ENOMEM; /* or sooner, for what it is */
+		return 0;
+	}
 	msn_mm_check_commit(mm, size, o->no_reserve, &refusal->late);
+	o->private = false;
 	if (refusal->late || !c->shared)
 		return 0;
-	o->private = false;
-	o->offset = 0;
 	o->name_mut = MSN_NAME_MUT_ANON_SHMEM;
 	return msn_pass(c->shared(c->ctx, size, &o->mappable, id));
+}
+
+/*
+ * Large pages of hugetlbfs are not offered: what is said is what Linux says
+ * when its pool is empty, or of a size that x86-64 does not have.
+ */
+static int refuse_hugetlb(struct msn_mm *mm, const struct msn_mmap_call *c)
+{
+	struct msn_map_refusal refusal = { .late = c->offset % HUGE_BYTES
+							   ? -EINVAL
+							   : -ENOMEM };
+	unsigned shift = huge_shift(c->flags);
+	struct msn_mmap_opts o;
+	uint64_t addr;
+
+	if (!(c->flags & MAP_ANONYMOUS) ||
+	    (shift != 0 && shift != 21 && shift != 30))
+		return msn_fail(-EINVAL);
+	common_opts(c, &o);
+	refusal.early = check_hugetlb(c, &o);
+	o.grows_down = false;
+	o.no_reserve = true; /* counted by its own pool */
+	o.private = ((unsigned)c->flags & MAP_TYPE) == MAP_PRIVATE;
+	o.length += HUGE_BYTES - 1;
+	if (o.length < c->length)
+		return msn_fail(-EINVAL); /* rounded up it is nothing */
+	o.length &= ~(HUGE_BYTES - 1);
+	if (o.fixed && o.length && c->addr % HUGE_BYTES)
+		return msn_fail(o.length > mm->layout.max_addr ? -ENOMEM
+							       : -EINVAL);
+	return msn_pass(msn_mm_map_unless(mm, &o, refusal, &addr));
 }
 
 static int map_call(struct msn_mm *mm, const struct msn_mmap_call *c,
@@ -193,9 +229,9 @@ static int map_call(struct msn_mm *mm, const struct msn_mmap_call *c,
 		o.mapping_identity = *id;
 	if (refusal.early || refusal.late) {
 		/* Nothing of it will be looked at any more. */
-		o.private = true;
 		o.grows_down = false;
 		o.max_perms = MSN_ACCESS_ANY;
+		o.mappable = NULL;
 	}
 	return msn_pass(msn_mm_map_unless(mm, &o, refusal, addr));
 }
@@ -210,6 +246,6 @@ int msn_mm_sys_mmap(struct msn_mm *mm, const struct msn_mmap_call *c,
 	if (!(c->flags & MAP_ANONYMOUS) && !c->file)
 		return msn_fail(-EBADF);
 	if (c->flags & MAP_HUGETLB)
-		return msn_fail(refuse_hugetlb(c));
+		return msn_pass(refuse_hugetlb(mm, c));
 	return msn_pass(map_call(mm, c, &made, addr));
 }

@@ -17,6 +17,7 @@
 
 /* fault_around_bytes of Linux: 64 KiB. */
 #define AROUND_PAGES 16
+#define AROUND_BYTES (AROUND_PAGES * MSN_PAGE_SIZE)
 
 /* Entries of one page table: the window never leaves it. */
 #define TABLE_PAGES 512
@@ -135,10 +136,10 @@ static int place_resident(struct msn_mm *mm, struct msn_seg vma,
 	return msn_pass(rc);
 }
 
-void msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma, uint64_t addr)
+/* Places what is in memory of @w, where nothing is placed. */
+static void place_window(struct msn_mm *mm, struct msn_seg vma,
+			 struct msn_addr_range w)
 {
-	struct msn_addr_range w = window_at(msn_vma_set_range(vma), addr);
-
 	while (w.start < w.end) {
 		struct msn_addr_range hole = msn_mm_gap_at(mm, w);
 		struct msn_seg s;
@@ -154,4 +155,15 @@ void msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma, uint64_t addr)
 		if (msn_seg_ok(s))
 			w.start = msn_pma_set_range(s).end;
 	}
+}
+
+uint64_t msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma,
+			     struct msn_addr_range want)
+{
+	struct msn_addr_range w = window_at(msn_vma_set_range(vma), want.start);
+	/* Pages of the next block have a window of their own. */
+	uint64_t block = (want.start | (AROUND_BYTES - 1)) + 1;
+
+	place_window(mm, vma, w);
+	return smaller(smaller(want.end, w.end), block);
 }

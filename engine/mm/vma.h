@@ -54,6 +54,7 @@ enum msn_vma_flag {
 	MSN_VMA_MERGEABLE = 1 << 21,
 	MSN_VMA_SEALED = 1 << 22,
 	MSN_VMA_DROPPABLE = 1 << 23,
+	MSN_VMA_SYNC = 1 << 24,
 };
 
 #define MSN_VMA_ACCESS (MSN_VMA_READ | MSN_VMA_WRITE | MSN_VMA_EXEC)

@@ -46,6 +46,18 @@ int msn_address_space_protect(struct msn_address_space *as,
 	return msn_pass(rc);
 }
 
+int msn_address_space_advise(struct msn_address_space *as,
+			     struct msn_addr_range ar,
+			     enum msn_as_advice advice)
+{
+	int rc;
+
+	assert_range(as, ar);
+	rc = as->ops->advise ? as->ops->advise(as, ar, advice) : 0;
+	msn_assert(rc <= 0);
+	return msn_pass(rc);
+}
+
 int msn_address_space_move(struct msn_address_space *as,
 			   struct msn_addr_range from, uint64_t to)
 {
@@ -92,6 +104,13 @@ int msn_address_space_cas32(struct msn_address_space *as, uint64_t addr,
 {
 	msn_assert(as->ops->kernel_faults && addr % 4 == 0);
 	return msn_pass(as->ops->cas32(as, addr, expected, desired, seen));
+}
+
+int msn_address_space_load32(struct msn_address_space *as, uint64_t addr,
+			     uint32_t *value)
+{
+	msn_assert(as->ops->kernel_faults && addr % 4 == 0);
+	return msn_pass(as->ops->load32(as, addr, value));
 }
 
 int msn_address_space_private_runs(struct msn_address_space *as,

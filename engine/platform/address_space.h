@@ -40,6 +40,25 @@ struct msn_as_mapping {
 	bool must_commit; /* and fail if it cannot; only with commit */
 };
 
+/* What the host may be told about pages that are in place. */
+enum msn_as_advice {
+	/*
+	 * Forget page table entries, and copies that the kernel made: what is
+	 * seen next is what the file has.
+	 */
+	MSN_AS_DISCARD,
+	/* Will be wanted soon, or not: no promise either way. */
+	MSN_AS_WILLNEED,
+	MSN_AS_COLD,
+	MSN_AS_PAGEOUT,
+	/*
+	 * Bring in what a read or a write would.  -EFAULT: there is no such
+	 * page, or it may not be accessed that way; -ENOMEM; -EHWPOISON.
+	 */
+	MSN_AS_POPULATE_READ,
+	MSN_AS_POPULATE_WRITE,
+};
+
 /* Told of one run; a result that is not 0 ends the walk. */
 typedef int (*msn_addr_run_fn)(void *ctx, struct msn_addr_range run);
 
@@ -64,6 +83,10 @@ struct msn_address_space_ops {
 	int (*protect)(struct msn_address_space *as, struct msn_addr_range ar,
 		       unsigned perms);
 
+	/* See enum msn_as_advice.  Optional: there is nothing to do. */
+	int (*advise)(struct msn_address_space *as, struct msn_addr_range ar,
+		      enum msn_as_advice advice);
+
 	/*
 	 * Moves what is at @from to @to, private copies included: nothing is
 	 * accessible at @from afterwards, and what was at @to is gone.  They do
@@ -84,6 +107,8 @@ struct msn_address_space_ops {
 			const void *src, size_t len, bool ignore, size_t *done);
 	int (*cas32)(struct msn_address_space *as, uint64_t addr,
 		     uint32_t expected, uint32_t desired, uint32_t *seen);
+	int (*load32)(struct msn_address_space *as, uint64_t addr,
+		      uint32_t *value);
 
 	/*
 	 * With kernel_faults only.  Calls @fn for each run of pages in @ar that
@@ -111,6 +136,9 @@ void msn_address_space_unmap(struct msn_address_space *as,
 MSN_MUST_CHECK int msn_address_space_protect(struct msn_address_space *as,
 					     struct msn_addr_range ar,
 					     unsigned perms);
+MSN_MUST_CHECK int msn_address_space_advise(struct msn_address_space *as,
+					    struct msn_addr_range ar,
+					    enum msn_as_advice advice);
 MSN_MUST_CHECK int msn_address_space_move(struct msn_address_space *as,
 					  struct msn_addr_range from,
 					  uint64_t to);
@@ -125,6 +153,8 @@ MSN_MUST_CHECK int msn_address_space_copy_out(struct msn_address_space *as,
 MSN_MUST_CHECK int msn_address_space_cas32(struct msn_address_space *as,
 					   uint64_t addr, uint32_t expected,
 					   uint32_t desired, uint32_t *seen);
+MSN_MUST_CHECK int msn_address_space_load32(struct msn_address_space *as,
+					    uint64_t addr, uint32_t *value);
 MSN_MUST_CHECK int msn_address_space_private_runs(struct msn_address_space *as,
 						  struct msn_addr_range ar,
 						  msn_addr_run_fn fn,

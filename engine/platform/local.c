@@ -105,6 +105,28 @@ static int local_protect(struct msn_address_space *as, struct msn_addr_range ar,
 	return 0;
 }
 
+static int local_advise(struct msn_address_space *as, struct msn_addr_range ar,
+			enum msn_as_advice advice)
+{
+	static const int host[] = {
+		[MSN_AS_DISCARD] = MADV_DONTNEED,
+		[MSN_AS_WILLNEED] = MADV_WILLNEED,
+		[MSN_AS_COLD] = MADV_COLD,
+		[MSN_AS_PAGEOUT] = MADV_PAGEOUT,
+		[MSN_AS_POPULATE_READ] = MADV_POPULATE_READ,
+		[MSN_AS_POPULATE_WRITE] = MADV_POPULATE_WRITE,
+	};
+
+	(void)as;
+	if (msn_fault("local.advise"))
+		return msn_fail(-ENOMEM);
+	if (madvise(pointer(ar.start), msn_addr_range_length(ar),
+		    host[advice]) == 0)
+		return 0;
+	/* What rights forbid is a fault to whoever touches the page. */
+	return msn_fail(errno == EINVAL ? -EFAULT : -errno);
+}
+
 /* Moves pages; the mapping itself stays, without private copies. */
 static int move_pages(struct msn_addr_range from, uint64_t to)
 {
@@ -253,6 +275,13 @@ static int local_cas32(struct msn_address_space *as, uint64_t addr,
 	return outcome(msn_safecas32(pointer(addr), expected, desired, seen));
 }
 
+static int local_load32(struct msn_address_space *as, uint64_t addr,
+			uint32_t *value)
+{
+	(void)as;
+	return outcome(msn_safeload32(pointer(addr), value));
+}
+
 static int local_private_runs(struct msn_address_space *as,
 			      struct msn_addr_range ar, msn_addr_run_fn fn,
 			      void *ctx)
@@ -281,10 +310,12 @@ static const struct msn_address_space_ops local_ops = {
 	.map_file = local_map_file,
 	.unmap = local_unmap,
 	.protect = local_protect,
+	.advise = local_advise,
 	.move = local_move,
 	.copy_in = local_copy_in,
 	.copy_out = local_copy_out,
 	.cas32 = local_cas32,
+	.load32 = local_load32,
 	.private_runs = local_private_runs,
 	.free = local_free,
 };

@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Everything but the first and the last page; mm's layout is narrower. */
-#define NONE_MIN (UINT64_C(1) << 12)
+/* Everything but the last page; the layout of mm is narrower. */
+#define NONE_MIN UINT64_C(0)
 #define NONE_MAX (UINT64_MAX - (UINT64_C(1) << 12) + 1)
 
 static int none_map_file(struct msn_address_space *as,

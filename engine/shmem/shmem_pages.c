@@ -254,50 +254,6 @@ void msn_shmem_taken_drop(struct msn_shmem_pages *p,
 	*taken = (struct msn_shmem_taken){ 0 };
 }
 
-/* What the memory file says of a transfer, as an errno. */
-static int io_result(int rc)
-{
-	/* The host had no memory for a page of ours. */
-	return rc > 0 ? msn_fail(-ENOMEM) : msn_pass(rc);
-}
-
-/* Zero bytes over what the memory file has in @r; its holes stay holes. */
-static int zero_place(struct msn_shmem_pages *p, struct msn_file_range r)
-{
-	static const char zeros[MSN_PAGE_SIZE];
-	struct msn_file *file = msn_memfile_file(p->memfile);
-	struct msn_file_range page = { msn_page_down(r.start), 0 }, data;
-	size_t done;
-	int rc;
-
-	page.end = page.start + MSN_PAGE_SIZE;
-	rc = msn_file_next_data(file, page, &data);
-	if (rc == MSN_FILE_E_NO_DATA)
-		return 0;
-	if (rc == 0)
-		rc = msn_file_write(file, r.start, zeros,
-				    msn_file_range_length(r), &done);
-	return io_result(rc);
-}
-
-int msn_shmem_pages_zero(struct msn_shmem_pages *p, struct msn_obj_range r)
-{
-	while (r.start < r.end) {
-		struct msn_seg s = msn_shmem_set_find(&p->set, r.start);
-		uint64_t page = msn_page_down(r.start);
-		struct msn_obj_range part = msn_obj_range_intersect(
-			r,
-			(struct msn_obj_range){ page, page + MSN_PAGE_SIZE });
-		int rc =
-			msn_seg_ok(s) ? zero_place(p, place_of(p, s, part)) : 0;
-
-		if (rc)
-			return msn_pass(rc);
-		r.start = part.end;
-	}
-	return 0;
-}
-
 /* ---- Finding ------------------------------------------------------------- */
 
 int msn_shmem_pages_translate(const struct msn_shmem_pages *p,
@@ -414,7 +370,50 @@ int msn_shmem_pages_allocated(const struct msn_shmem_pages *p, uint64_t *bytes)
 
 /* ---- Copying ------------------------------------------------------------- */
 
-/* The first bytes of @want that may not be zero; an empty range at its end. */
+/* What the memory file says of a transfer, as an errno. */
+static int io_result(int rc)
+{
+	/* The host had no memory for a page of ours. */
+	return rc > 0 ? msn_fail(-ENOMEM) : msn_pass(rc);
+}
+
+/* Zero bytes over a part of a page of segment @s. */
+static int zero_part(struct msn_shmem_pages *p, struct msn_seg s,
+		     struct msn_obj_range part)
+{
+	static const char zeros[MSN_PAGE_SIZE];
+	struct msn_obj_range page = { msn_page_down(part.start), 0 }, data;
+	size_t done;
+	int rc;
+
+	/* Where the host has no memory yet, there is nothing to change. */
+	page.end = page.start + MSN_PAGE_SIZE;
+	rc = next_in(p, s, page, MSN_SHMEM_FIND_RESIDENT, &data);
+	if (rc)
+		return rc == MSN_MAPPABLE_E_NO_DATA ? 0 : msn_pass(rc);
+	return io_result(msn_file_write(msn_memfile_file(p->memfile),
+					place_of(p, s, part).start, zeros,
+					msn_obj_range_length(part), &done));
+}
+
+int msn_shmem_pages_zero(struct msn_shmem_pages *p, struct msn_obj_range r)
+{
+	while (r.start < r.end) {
+		struct msn_seg s = msn_shmem_set_find(&p->set, r.start);
+		uint64_t page = msn_page_down(r.start);
+		struct msn_obj_range part = msn_obj_range_intersect(
+			r,
+			(struct msn_obj_range){ page, page + MSN_PAGE_SIZE });
+		int rc = msn_seg_ok(s) ? zero_part(p, s, part) : 0;
+
+		if (rc)
+			return msn_pass(rc);
+		r.start = part.end;
+	}
+	return 0;
+}
+
+/* The first bytes of @want with a page; an empty range at its end. */
 static int next_bytes(const struct msn_shmem_pages *p,
 		      struct msn_obj_range want, struct msn_obj_range *out)
 {
@@ -422,7 +421,7 @@ static int next_bytes(const struct msn_shmem_pages *p,
 	int rc;
 
 	pages.end = msn_page_down(want.end - 1) + MSN_PAGE_SIZE;
-	rc = msn_shmem_pages_next(p, pages, MSN_SHMEM_FIND_NONZERO, out);
+	rc = msn_shmem_pages_next(p, pages, MSN_SHMEM_FIND_RESIDENT, out);
 	if (rc == MSN_MAPPABLE_E_NO_DATA)
 		*out = (struct msn_obj_range){ want.end, want.end };
 	else if (rc)

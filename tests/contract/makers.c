@@ -14,10 +14,12 @@
 #include "procfile/procfile.h"
 #include "shmem/shmem.h"
 #include "support/check.h"
+#include "sysv/sysv.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -70,11 +72,16 @@ static int temp_file(char *path)
 	return fd;
 }
 
-static struct msn_hostfile *make_host(bool buffered)
+static struct msn_hostfile *make_host(bool buffered, int flags)
 {
 	struct msn_hostfile *hf;
 	char path[64];
 	int fd = temp_file(path);
+
+	if (flags != O_RDWR) { /* another descriptor of it */
+		msn_close(fd);
+		fd = open(path, flags | O_CLOEXEC);
+	}
 
 	CHECK(msn_hostfile_new(&hf, &(struct msn_hostfile_opts){
 					    .fd = fd,
@@ -91,12 +98,13 @@ static void unlink_host(struct msn_hostfile *hf)
 
 static void hostfile_free(struct made_file *m)
 {
+	msn_file_dec_ref(m->file, m->pages);
 	unlink_host(m->owner);
 }
 
-static void make_host_file(struct made_file *out, bool buffered)
+static void make_host_file(struct made_file *out, bool buffered, int flags)
 {
-	struct msn_hostfile *hf = make_host(buffered);
+	struct msn_hostfile *hf = make_host(buffered, flags);
 	struct msn_obj_range all = { 0, LEN };
 	struct msn_translation t;
 	int why;
@@ -105,18 +113,30 @@ static void make_host_file(struct made_file *out, bool buffered)
 				     MSN_ACCESS_READ, &t, 1, &why) == 1);
 	out->file = t.file;
 	out->pages = msn_translation_file_range(&t);
+	msn_file_inc_ref(out->file, out->pages, 0);
 	out->owner = hf;
 	out->free = hostfile_free;
 }
 
 static void make_hostfile(struct made_file *out)
 {
-	make_host_file(out, false);
+	make_host_file(out, false, O_RDWR);
 }
 
 static void make_buffered_hostfile(struct made_file *out)
 {
-	make_host_file(out, true);
+	make_host_file(out, true, O_RDWR);
+}
+
+static void make_read_only_hostfile(struct made_file *out)
+{
+	make_host_file(out, false, O_RDONLY);
+}
+
+/* Writes to its descriptor would all go to the end. */
+static void make_append_hostfile(struct made_file *out)
+{
+	make_host_file(out, true, O_RDWR | O_APPEND);
 }
 
 /* ---- image --------------------------------------------------------------- */
@@ -200,11 +220,16 @@ static void make_procfile(struct made_file *out)
 }
 
 const struct file_maker file_makers[] = {
-	{ "memory file", make_memfile, true, true, true },
-	{ "host file", make_hostfile, true, true, true },
-	{ "buffered host file", make_buffered_hostfile, true, false, true },
-	{ "image", make_image, false, true, true },
-	{ "procfile", make_procfile, false, false, false },
+	{ "memory file", make_memfile, true, true, true, false },
+	{ "host file", make_hostfile, true, true, true, true },
+	{ "buffered host file", make_buffered_hostfile, true, false, true,
+	  true },
+	{ "read-only host file", make_read_only_hostfile, false, true, true,
+	  true },
+	{ "buffered host file, appending", make_append_hostfile, true, false,
+	  true, true },
+	{ "image", make_image, false, true, true, false },
+	{ "procfile", make_procfile, false, false, false, false },
 };
 const size_t file_maker_count = MSN_ARRAY_LEN(file_makers);
 
@@ -230,19 +255,84 @@ static void make_shmem(struct made_mappable *out)
 	out->free = shmem_free;
 }
 
+/* A segment, attached but not mapped; the first one has the inode 0. */
+struct segment {
+	struct msn_sysv_host host;
+	struct msn_memfile *mf;
+	struct msn_sysv *ns;
+};
+
+static int64_t no_time(struct msn_sysv_host *host)
+{
+	(void)host;
+	return 0;
+}
+
+static int32_t no_pid(struct msn_sysv_host *host)
+{
+	(void)host;
+	return 0;
+}
+
+static const struct msn_sysv_host_ops host_ops = { no_time, no_pid };
+
+static void sysv_free(struct made_mappable *m)
+{
+	struct segment *s = m->owner;
+
+	msn_identity_dec_ref(m->id);
+	msn_sysv_free(s->ns);
+	msn_memfile_free(s->mf);
+	free(s);
+}
+
+static void make_sysv(struct made_mappable *out)
+{
+	const struct msn_sysv_cred cred = { 0 };
+	struct segment *s = msn_alloc(sizeof(*s));
+	struct msn_sysv_attach at;
+
+	CHECK(s);
+	s->host.ops = &host_ops;
+	CHECK(msn_memfile_new(&s->mf, &(struct msn_memfile_opts){ 0 }) == 0);
+	CHECK(msn_sysv_new(&s->ns,
+			   &(struct msn_sysv_opts){ .memfile = s->mf,
+						    .host = &s->host }) == 0);
+	for (int i = 0; i < 2; i++)
+		CHECK(msn_sysv_shmget(s->ns, &cred, IPC_PRIVATE, LEN, 0600) ==
+		      i);
+	CHECK(msn_sysv_shmat(s->ns, &cred, 1, 0, 0, &at) == 0);
+	out->obj = at.opts.mappable;
+	out->id = at.opts.mapping_identity;
+	msn_identity_inc_ref(out->id);
+	CHECK(msn_sysv_attached(&at, 0) == 0);
+	out->owner = s;
+	out->free = sysv_free;
+}
+
 static void host_mappable_free(struct made_mappable *m)
 {
 	unlink_host(m->owner);
 }
 
-static void make_host_mappable(struct made_mappable *out)
+static void make_host_obj(struct made_mappable *out, bool buffered)
 {
-	struct msn_hostfile *hf = make_host(false);
+	struct msn_hostfile *hf = make_host(buffered, O_RDWR);
 
 	out->obj = msn_hostfile_mappable(hf);
 	out->id = msn_hostfile_identity(hf);
 	out->owner = hf;
 	out->free = host_mappable_free;
+}
+
+static void make_host_mappable(struct made_mappable *out)
+{
+	make_host_obj(out, false);
+}
+
+static void make_buffered_mappable(struct made_mappable *out)
+{
+	make_host_obj(out, true);
 }
 
 /* An object of another process: here, of this one. */
@@ -279,7 +369,10 @@ static void make_process_object(struct made_mappable *out)
 
 const struct mappable_maker mappable_makers[] = {
 	{ "shared memory", make_shmem, MSN_SAVED_AS_CONTENT, true },
+	{ "System V segment", make_sysv, MSN_SAVED_AS_CONTENT, true },
 	{ "host file", make_host_mappable, MSN_SAVED_AS_PATH, true },
+	{ "buffered host file", make_buffered_mappable, MSN_SAVED_AS_PATH,
+	  true },
 	{ "process object", make_process_object, MSN_SAVED_AS_CONTENT, false },
 };
 const size_t mappable_maker_count = MSN_ARRAY_LEN(mappable_makers);

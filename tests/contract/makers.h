@@ -30,6 +30,7 @@ struct file_maker {
 	bool writable; /* writes are allowed */
 	bool mapped;   /* map_internal() succeeds */
 	bool fd;       /* has a descriptor to map */
+	bool counts;   /* tells how many references a page has */
 };
 
 extern const struct file_maker file_makers[];

@@ -332,6 +332,102 @@ static void a_compare_and_swap_swaps_only_what_was_expected(void)
 	free_pages(&p);
 }
 
+static void a_load_sees_the_word_also_where_nobody_may_write(void)
+{
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, true);
+	uint32_t value = 0;
+
+	m.perms = MSN_ACCESS_READ;
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	EXPECT(msn_address_space_load32(as, BASE + 3 * PAGE, &value) == 0);
+	EXPECT(value == 0x62626262);
+	EXPECT(msn_address_space_load32(as, BASE + 10 * PAGE, &value) ==
+	       MSN_ADDRESS_SPACE_E_FAULT);
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+static bool is_present(uint64_t page)
+{
+	FILE *file = fopen("/proc/self/pagemap", "r");
+	uint64_t word = 0;
+
+	CHECK(file && fseek(file, (long)((BASE + page * PAGE) / PAGE * 8),
+			    SEEK_SET) == 0);
+	CHECK(fread(&word, sizeof(word), 1, file) == 1);
+	fclose(file);
+	return word >> 63;
+}
+
+static void discarding_drops_the_kernels_copies_and_entries(void)
+{
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, true);
+
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	*at(3) = *at(4) = '!';
+	CHECK(msn_address_space_advise(as, ADDRS(3, 4), MSN_AS_DISCARD) == 0);
+	EXPECT(!is_present(3) && is_present(4));
+	EXPECT(*at(3) == 'b' && *at(4) == '!');
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+static void populating_brings_pages_in_or_says_why_not(void)
+{
+	struct msn_address_space *as = make_local();
+	struct pages p = make_pages();
+	struct msn_as_mapping m = mapping(&p, true);
+	struct found f = { 0 };
+
+	CHECK(msn_address_space_map_file(as, &m) == 0);
+	CHECK(msn_address_space_advise(as, ADDRS(2, 4), MSN_AS_POPULATE_READ) ==
+	      0);
+	CHECK(msn_address_space_advise(as, ADDRS(6, 8),
+				       MSN_AS_POPULATE_WRITE) == 0);
+	EXPECT(is_present(2) && is_present(3) && is_present(7));
+	CHECK(msn_address_space_private_runs(as, ADDRS(2, 10), find_run, &f) ==
+	      0);
+	EXPECT(f.count == 1 && f.runs[0].start == ADDRS(6, 8).start);
+	CHECK(msn_address_space_protect(as, ADDRS(2, 4), MSN_ACCESS_READ) == 0);
+	EXPECT(msn_address_space_advise(as, ADDRS(2, 4),
+					MSN_AS_POPULATE_WRITE) == -EFAULT);
+	EXPECT(msn_address_space_advise(as, ADDRS(9, 11),
+					MSN_AS_POPULATE_READ) == -EFAULT);
+	msn_address_space_free(as);
+	free_pages(&p);
+}
+
+static void advice_changes_no_bytes_anywhere(void)
+{
+	static const enum msn_as_advice all[] = {
+		MSN_AS_DISCARD, MSN_AS_WILLNEED,      MSN_AS_COLD,
+		MSN_AS_PAGEOUT, MSN_AS_POPULATE_READ, MSN_AS_POPULATE_WRITE
+	};
+
+	for (size_t i = 0; i < MSN_ARRAY_LEN(makers); i++) {
+		struct msn_address_space *as = makers[i]();
+		struct pages p = make_pages();
+		struct msn_as_mapping m = mapping(&p, false);
+		char byte;
+		size_t done;
+
+		CHECK(msn_address_space_map_file(as, &m) == 0);
+		for (size_t a = 0; a < MSN_ARRAY_LEN(all); a++) {
+			EXPECT(msn_address_space_advise(as, ADDRS(2, 10),
+							all[a]) == 0);
+			CHECK(msn_file_read(m.file, p.r.start + PAGE, &byte, 1,
+					    &done) == 0);
+			EXPECT(byte == 'b');
+		}
+		msn_address_space_free(as);
+		free_pages(&p);
+	}
+}
+
 static void a_taken_region_is_refused(void)
 {
 	struct msn_address_space *as = make_local(), *second;
@@ -357,6 +453,10 @@ int main(int argc, char **argv)
 		CHECK_TEST(copying_respects_rights_unless_told_otherwise),
 		CHECK_TEST(a_copy_stops_where_nothing_is_mapped),
 		CHECK_TEST(a_compare_and_swap_swaps_only_what_was_expected),
+		CHECK_TEST(a_load_sees_the_word_also_where_nobody_may_write),
+		CHECK_TEST(discarding_drops_the_kernels_copies_and_entries),
+		CHECK_TEST(populating_brings_pages_in_or_says_why_not),
+		CHECK_TEST(advice_changes_no_bytes_anywhere),
 		CHECK_TEST(a_taken_region_is_refused),
 		{}
 	};

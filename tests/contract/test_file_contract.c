@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #define PAGE ((size_t)MSN_PAGE_SIZE)
 
@@ -201,6 +202,73 @@ static void data_is_found_where_it_is(void)
 	}
 }
 
+/* Blocks behind the file's descriptor, if it has one. */
+static blkcnt_t blocks(struct msn_file *file)
+{
+	struct stat st;
+	int fd = msn_file_fd(file);
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_blocks : 0;
+}
+
+static void residence_is_told_and_brings_nothing_in(void)
+{
+	FOR_EACH_MAKER (mk) {
+		struct made_file m = made(mk);
+		blkcnt_t before = blocks(m.file);
+		char all[MADE_PAGES * MSN_PAGE_SIZE];
+		uint8_t vec[MADE_PAGES + 1], part[MADE_PAGES];
+		size_t done;
+
+		memset(vec, 9, sizeof(vec));
+		CHECK(msn_file_resident(m.file, m.pages, vec) == 0);
+		EXPECT(blocks(m.file) == before);
+		for (size_t i = 0; i < MADE_PAGES; i++)
+			EXPECT(vec[i] <= 1);
+		EXPECT(vec[MADE_PAGES] == 9);
+		/* A page that was read just now is there. */
+		CHECK(msn_file_read(m.file, m.pages.start, all, sizeof(all),
+				    &done) == 0);
+		CHECK(msn_file_resident(m.file, m.pages, vec) == 0);
+		for (size_t i = 0; i < MADE_PAGES; i++) {
+			struct msn_file_range page = { m.pages.start + i * PAGE,
+						       m.pages.start +
+							       (i + 1) * PAGE };
+
+			EXPECT(vec[i] == 1);
+			CHECK(msn_file_resident(m.file, page, &part[i]) == 0);
+		}
+		EXPECT(memcmp(vec, part, MADE_PAGES) == 0);
+		m.free(&m);
+	}
+}
+
+static void sharers_are_counted_by_page(void)
+{
+	/* pages   0..3 4 5 6 7 8..15 ; 4..7 are referenced once more */
+	FOR_EACH_MAKER (mk) {
+		struct made_file m = made(mk);
+		struct msn_file_range part = { m.pages.start + 4 * PAGE,
+					       m.pages.start + 8 * PAGE };
+		struct msn_file_range run, rest = { part.end, m.pages.end };
+		bool counts = m.file->ops->sharers != NULL;
+		uint64_t before = msn_file_sharers(m.file, m.pages, &run);
+
+		EXPECT(before >= 1 && run.end == m.pages.end);
+		msn_file_inc_ref(m.file, part, 0);
+		EXPECT(msn_file_sharers(m.file, m.pages, &run) == before);
+		EXPECT(run.end == (counts ? part.start : m.pages.end));
+		EXPECT(msn_file_sharers(m.file, part, &run) == before + counts);
+		EXPECT(run.end == part.end);
+		EXPECT(msn_file_sharers(m.file, rest, &run) == before);
+		EXPECT(run.end == rest.end);
+		msn_file_dec_ref(m.file, part);
+		EXPECT(msn_file_sharers(m.file, m.pages, &run) == before);
+		EXPECT(run.end == m.pages.end);
+		m.free(&m);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -213,6 +281,8 @@ int main(int argc, char **argv)
 		CHECK_TEST(references_are_added_and_dropped_by_page),
 		CHECK_TEST(the_descriptor_shows_the_same_bytes),
 		CHECK_TEST(data_is_found_where_it_is),
+		CHECK_TEST(residence_is_told_and_brings_nothing_in),
+		CHECK_TEST(sharers_are_counted_by_page),
 		{}
 	};
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -167,7 +168,7 @@ static void every_failure_leaves_the_table_usable(void)
 	EXPECT(check_every_fault(fault_nothing, fault_new, fault_new_verify) ==
 	       2);
 	EXPECT(check_every_fault(fault_half_full, fault_prepare_one,
-				 fault_prepare_verify) == 1);
+				 fault_prepare_verify) == 2);
 }
 
 static void *charge_often(void *t)
@@ -191,6 +192,83 @@ static void threads_charge_one_account(void)
 	EXPECT(msn_account_get(t, 1).bytes[MSN_ACCOUNT_ANONYMOUS] == 90000);
 }
 
+static void a_limit_holds_for_who_asks_first(void)
+{
+	msn_auto(msn_account_table_freep) struct msn_account_table *t =
+		table_new();
+	enum msn_account_kind kind = MSN_ACCOUNT_ANONYMOUS;
+
+	CHECK(msn_account_set_limit(t, 4, 100) == 0);
+	CHECK(msn_account_try_charge(t, 4, kind, 60) == 0);
+	EXPECT(msn_account_try_charge(t, 4, kind, 41) == -ENOMEM);
+	EXPECT(msn_account_get(t, 4).bytes[kind] == 60);
+	EXPECT(msn_account_try_charge(t, 4, kind, UINT64_MAX) == -ENOMEM);
+	CHECK(msn_account_try_charge(t, 4, MSN_ACCOUNT_IMAGE, 40) == 0);
+	EXPECT(msn_account_try_charge(t, 4, kind, 1) == -ENOMEM);
+	/* What is there already is counted whatever the limit. */
+	msn_account_charge(t, 4, MSN_ACCOUNT_MAPPED, 10);
+	msn_account_uncharge(t, 4, kind, 10);
+	EXPECT(msn_account_try_charge(t, 4, kind, 1) == -ENOMEM);
+	msn_account_uncharge(t, 4, kind, 10);
+	CHECK(msn_account_try_charge(t, 4, kind, 10) == 0);
+	/* Others have none. */
+	CHECK(msn_account_try_charge(t, 5, kind, UINT64_C(1) << 60) == 0);
+}
+
+static void a_limit_can_change(void)
+{
+	msn_auto(msn_account_table_freep) struct msn_account_table *t =
+		table_new();
+	enum msn_account_kind kind = MSN_ACCOUNT_ANONYMOUS;
+
+	CHECK(msn_account_try_charge(t, 4, kind, 100) == 0);
+	CHECK(msn_account_set_limit(t, 4, 50) == 0);
+	EXPECT(msn_account_get(t, 4).bytes[kind] == 100);
+	EXPECT(msn_account_try_charge(t, 4, kind, 1) == -ENOMEM);
+	CHECK(msn_account_set_limit(t, 4, MSN_ACCOUNT_NO_LIMIT) == 0);
+	EXPECT(msn_account_try_charge(t, 4, kind, 1) == 0);
+}
+
+struct rivals {
+	struct msn_account_table *t;
+	atomic_uint granted;
+};
+
+/* Takes what it can, and a new account every now and then. */
+static void *charge_to_the_limit(void *arg)
+{
+	struct rivals *r = arg;
+
+	for (uint32_t i = 0; i < 2000; i++) {
+		if (msn_account_try_charge(r->t, 1, MSN_ACCOUNT_ANONYMOUS, 1) ==
+		    0)
+			atomic_fetch_add(&r->granted, 1);
+		if (msn_account_try_charge(r->t, 2 + i / 4, MSN_ACCOUNT_IMAGE,
+					   1) != 0)
+			abort();
+	}
+	return NULL;
+}
+
+static void threads_never_pass_a_limit_together(void)
+{
+	struct rivals r = { .t = table_new() };
+	pthread_t thread[3];
+
+	CHECK(msn_account_set_limit(r.t, 1, 3001) == 0);
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_create(&thread[i], NULL, charge_to_the_limit,
+				     &r) == 0);
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_join(thread[i], NULL) == 0);
+	EXPECT(r.granted == 3001);
+	EXPECT(msn_account_get(r.t, 1).bytes[MSN_ACCOUNT_ANONYMOUS] == 3001);
+	for (uint32_t i = 0; i < 500; i++)
+		EXPECT(msn_account_get(r.t, 2 + i).bytes[MSN_ACCOUNT_IMAGE] ==
+		       12);
+	msn_account_table_free(r.t);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -201,6 +279,9 @@ int main(int argc, char **argv)
 		CHECK_TEST(broken_promises_are_assertions),
 		CHECK_TEST(every_failure_leaves_the_table_usable),
 		CHECK_TEST(threads_charge_one_account),
+		CHECK_TEST(a_limit_holds_for_who_asks_first),
+		CHECK_TEST(a_limit_can_change),
+		CHECK_TEST(threads_never_pass_a_limit_together),
 		{}
 	};
 

@@ -213,6 +213,65 @@ static void more_requests_than_depth_all_finish(void)
 	}
 }
 
+/* Counts how often a method is asked to start something. */
+static unsigned starts;
+static const struct msn_aio_ops *real_ops;
+
+static int counted_submit(struct msn_aio *aio, struct msn_aio_req *req)
+{
+	starts++;
+	return real_ops->submit(aio, req);
+}
+
+static unsigned counted_submit_many(struct msn_aio *aio,
+				    struct msn_aio_req **reqs, unsigned count)
+{
+	unsigned n = real_ops->submit_many(aio, reqs, count);
+
+	starts++;
+	return n;
+}
+
+static void requests_queued_together_start_by_one_call(void)
+{
+	enum { COUNT = 40, DEPTH = 32, LEN = 512 };
+	msn_auto(msn_closep) int fd = temp_file(0);
+	static char in[COUNT * LEN], out[COUNT * LEN];
+
+	fill(in, sizeof(in), 5);
+	CHECK(msn_pwrite_full(fd, in, sizeof(in), 0) == 0);
+	FOR_EACH_METHOD(i)
+	{
+		msn_auto(msn_aio_freep) struct msn_aio *aio = make(i, DEPTH);
+		struct msn_aio_req reqs[COUNT], *list[COUNT];
+		struct msn_aio_ops ops = *aio->ops;
+
+		real_ops = aio->ops;
+		ops.submit = counted_submit;
+		if (ops.submit_many)
+			ops.submit_many = counted_submit_many;
+		aio->ops = &ops;
+		starts = 0;
+		memset(out, 0, sizeof(out));
+		for (size_t n = 0; n < COUNT; n++) {
+			reqs[n] = (struct msn_aio_req){ .op = MSN_AIO_READ,
+							.fd = fd,
+							.buf = out + n * LEN,
+							.len = LEN,
+							.offset = n * LEN };
+			list[n] = &reqs[n];
+		}
+		msn_aio_queue_many(aio, list, COUNT);
+		EXPECT(aio->in_flight == DEPTH);
+		EXPECT(starts == (ops.submit_many ? 1 : DEPTH));
+		msn_aio_drain(aio);
+		for (size_t n = 0; n < COUNT; n++)
+			EXPECT(reqs[n].result == LEN);
+		EXPECT(memcmp(in, out, sizeof(in)) == 0);
+		aio->ops = real_ops;
+	}
+}
+
 struct chain {
 	struct msn_aio_req req;
 	struct msn_aio *aio;
@@ -527,6 +586,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(direct_reads_end_inside_a_block),
 		CHECK_TEST(errors_of_the_kernel_are_the_result),
 		CHECK_TEST(more_requests_than_depth_all_finish),
+		CHECK_TEST(requests_queued_together_start_by_one_call),
 		CHECK_TEST(callbacks_may_queue_more_and_never_nest),
 		CHECK_TEST(waiting_tells_when_there_is_nothing),
 		CHECK_TEST(polling_alone_gets_a_request_done),

@@ -135,6 +135,28 @@ static void lock_forwards(void)
 	}
 }
 
+static void *try_held(void *m)
+{
+	return msn_mutex_trylock(m) ? NULL : m;
+}
+
+static void a_lock_that_is_held_is_not_waited_for(void)
+{
+	struct msn_mutex m;
+	pthread_t thread;
+	void *refused;
+
+	msn_mutex_init(&m, MSN_RANK_FILE);
+	CHECK(msn_mutex_trylock(&m));
+	CHECK(pthread_create(&thread, NULL, try_held, &m) == 0);
+	CHECK(pthread_join(thread, &refused) == 0);
+	EXPECT(refused == &m);
+	msn_mutex_unlock(&m);
+	CHECK(msn_mutex_trylock(&m));
+	msn_mutex_unlock(&m);
+	msn_mutex_deinit(&m);
+}
+
 static void a_lock_out_of_order_is_an_assertion(void)
 {
 	EXPECT(aborts(lock_backwards));
@@ -154,6 +176,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_failure_text_stays_one_line),
 #ifdef MSN_DEBUG_CHECKS
 		CHECK_TEST(a_lock_out_of_order_is_an_assertion),
+		CHECK_TEST(a_lock_that_is_held_is_not_waited_for),
 #endif
 		{}
 	};

@@ -222,6 +222,25 @@ static void a_swap_of_a_missing_page_is_an_outcome(void)
 	munmap(closed, BYTES);
 }
 
+static void a_load_reads_also_what_may_not_be_written(void)
+{
+	unsigned char *closed = map_anon(PROT_READ), *none = map_anon(0);
+	unsigned char *file = map_short_file(0, 0);
+	uint32_t word = 5, value = 77;
+
+	EXPECT(msn_safeload32((uint32_t *)(void *)none, &value) ==
+	       MSN_SAFECOPY_E_FAULT);
+	EXPECT(msn_safeload32((uint32_t *)(void *)file, &value) ==
+	       MSN_SAFECOPY_E_BUS);
+	EXPECT(value == 77);
+	EXPECT(msn_safeload32(&word, &value) == 0 && value == 5);
+	EXPECT(msn_safeload32((uint32_t *)(void *)closed, &value) == 0);
+	EXPECT(value == 0);
+	munmap(closed, BYTES);
+	munmap(none, BYTES);
+	munmap(file, BYTES);
+}
+
 static void it_works_on_an_alternate_stack_again_and_again(void)
 {
 	unsigned char *src = map_short_file(1, 9);
@@ -526,6 +545,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(zeroing_stops_at_the_same_places),
 		CHECK_TEST(a_swap_happens_only_when_it_was_expected),
 		CHECK_TEST(a_swap_of_a_missing_page_is_an_outcome),
+		CHECK_TEST(a_load_reads_also_what_may_not_be_written),
 		CHECK_TEST(it_works_on_an_alternate_stack_again_and_again),
 		CHECK_TEST(the_signal_mask_is_the_same_afterwards),
 		CHECK_TEST(threads_recover_each_for_itself),

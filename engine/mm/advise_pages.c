@@ -1,0 +1,307 @@
+/*
+ * madvise(2): what is done to pages.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Without page tables, to forget a page is to drop its placement.  With page
+ * tables, something must show at every address at all times: entries of an
+ * object's pages are dropped where the kernel can bring them in again, and the
+ * space's own pages are replaced by others before they are given up.
+ */
+#include "mm/advise.h"
+
+#include "base/assert.h"
+#include "base/error.h"
+#include "mm/mm_calls.h"
+#include "mm/zero.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+/* ---- MADV_DONTNEED ------------------------------------------------------- */
+
+/* Page tables: new pages for the space's own at @ar of anonymous memory. */
+static int renew(struct msn_mm *mm, const struct msn_vma *v,
+		 struct msn_addr_range ar)
+{
+	struct msn_pma p = {
+		.file = msn_memfile_file(mm->memfile),
+		.perms = MSN_ACCESS_ANY,
+		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
+		.private = true,
+	};
+	struct msn_as_mapping m = { .addr = ar,
+				    .file = p.file,
+				    .perms = msn_vma_perms(v) };
+	struct msn_file_range pages;
+	int rc = msn_segset_reserve(&mm->pmas.core, 3);
+
+	if (rc == 0)
+		rc = msn_memfile_allocate(
+			mm->memfile,
+			&(struct msn_memfile_alloc){
+				.length = msn_addr_range_length(ar),
+				.account = mm->account },
+			&pages);
+	if (rc)
+		return msn_pass(rc);
+	m.offset = p.offset = pages.start;
+	rc = msn_address_space_map_file(mm->as, &m);
+	if (rc) {
+		msn_file_dec_ref(p.file, pages);
+		return msn_pass(rc);
+	}
+	msn_mm_forget_pages(mm, ar);
+	rc = msn_pma_set_insert(&mm->pmas, ar, &p, NULL);
+	msn_assert(rc == 0);
+	return 0;
+}
+
+/*
+ * Page tables: the object's pages in place of the space's own at @ar.  Only
+ * after a restore or a fork are there any but the kernel's.
+ */
+static int uncover(struct msn_mm *mm, struct msn_seg s,
+		   struct msn_addr_range ar)
+{
+	int rc = msn_segset_reserve(&mm->pmas.core, 3);
+
+	if (rc)
+		return msn_pass(rc);
+	msn_mm_drop_pages(mm, ar, false);
+	return msn_pass(msn_mm_place_all(mm, s, ar, (struct msn_commit){ 0 }));
+}
+
+/* Page tables: forgets what one placement has at @ar. */
+static int discard_one(struct msn_mm *mm, struct msn_seg s,
+		       struct msn_addr_range ar, const struct msn_pma *p)
+{
+	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
+
+	if (!p->private)
+		return msn_pass(
+			msn_address_space_advise(mm->as, ar, MSN_AS_DISCARD));
+	return v->mappable ? msn_pass(uncover(mm, s, ar))
+			   : msn_pass(renew(mm, v, ar));
+}
+
+static int discard_kernel(struct msn_mm *mm, struct msn_seg s,
+			  struct msn_addr_range ar)
+{
+	uint64_t at = ar.start;
+
+	while (at < ar.end) {
+		struct msn_seg seg = msn_pma_set_lower(&mm->pmas, at);
+		struct msn_addr_range part = { at, ar.end };
+		int rc;
+
+		if (!msn_seg_ok(seg))
+			break;
+		part = msn_addr_range_intersect(part, msn_pma_set_range(seg));
+		if (msn_addr_range_empty(part))
+			break;
+		rc = discard_one(mm, s, part,
+				 msn_pma_set_value(&mm->pmas, seg));
+		if (rc)
+			return msn_pass(rc);
+		at = part.end;
+	}
+	msn_pma_set_merge_range(&mm->pmas, ar);
+	return 0;
+}
+
+/* zap_page_range_single() of Linux. */
+static int discard(struct msn_mm *mm, struct msn_seg s,
+		   struct msn_addr_range ar)
+{
+	int rc;
+
+	msn_write_scope(&mm->active);
+	if (mm->as->ops->kernel_faults)
+		return msn_pass(discard_kernel(mm, s, ar));
+	rc = msn_segset_reserve(&mm->pmas.core, 2);
+	if (rc == 0)
+		msn_mm_drop_pages(mm, ar, false);
+	return msn_pass(rc);
+}
+
+/* ---- MADV_FREE ----------------------------------------------------------- */
+
+/*
+ * Marks the pages of the placement at *@seg from @at on that nobody else has;
+ * *@at becomes the address up to which that is decided.
+ */
+static int mark_run(struct msn_mm *mm, struct msn_seg seg, uint64_t *at,
+		    uint64_t end)
+{
+	struct msn_pma *p = msn_pma_set_value(&mm->pmas, seg);
+	struct msn_addr_range whole = msn_pma_set_range(seg);
+	struct msn_addr_range part = { *at, end };
+	struct msn_file_range pages, run;
+	int rc;
+
+	part = msn_addr_range_intersect(part, whole);
+	pages = run = msn_pma_file_range(p, whole, part);
+	*at = part.end;
+	if (p->lazy_free || !p->private || msn_is_zero_file(p->file))
+		return 0;
+	if (p->file == msn_memfile_file(mm->memfile)) {
+		bool sole = msn_memfile_is_sole(mm->memfile, pages, &run);
+
+		part.end = part.start + msn_file_range_length(run);
+		*at = part.end;
+		if (!sole)
+			return 0; /* another space still relies on them */
+	}
+	rc = msn_pma_set_isolate(&mm->pmas, part, &seg);
+	if (rc)
+		return msn_pass(rc);
+	msn_pma_set_value(&mm->pmas, seg)->lazy_free = true;
+	return 0;
+}
+
+/*
+ * Marks own pages as free to take.  Where page tables exist nobody would tell
+ * that one was written again, so there the pages just stay, which the caller
+ * must be ready for anyway.
+ */
+static int mark_free(struct msn_mm *mm, struct msn_addr_range ar)
+{
+	uint64_t at = ar.start;
+	int rc = 0;
+
+	if (mm->as->ops->kernel_faults)
+		return 0;
+	msn_write_scope(&mm->active);
+	while (rc == 0 && at < ar.end) {
+		struct msn_seg seg = msn_pma_set_lower(&mm->pmas, at);
+
+		if (!msn_seg_ok(seg) || msn_pma_set_range(seg).start >= ar.end)
+			break;
+		if (at < msn_pma_set_range(seg).start)
+			at = msn_pma_set_range(seg).start;
+		rc = mark_run(mm, seg, &at, ar.end);
+	}
+	msn_pma_set_merge_range(&mm->pmas, ar);
+	return msn_pass(rc);
+}
+
+uint64_t msn_mm_reclaim_lazy(struct msn_mm *mm)
+{
+	struct msn_seg s;
+	uint64_t bytes = 0;
+
+	msn_write_scope(&mm->active);
+	s = msn_pma_set_first(&mm->pmas);
+	while (msn_seg_ok(s)) {
+		struct msn_addr_range r = msn_pma_set_range(s);
+
+		if (!msn_pma_set_value(&mm->pmas, s)->lazy_free) {
+			s = msn_seg_next(s);
+			continue;
+		}
+		bytes += msn_addr_range_length(r);
+		msn_mm_drop_pages(mm, r, false);
+		s = msn_pma_set_lower(&mm->pmas, r.end);
+	}
+	return bytes;
+}
+
+/* ---- MADV_PAGEOUT -------------------------------------------------------- */
+
+/*
+ * Forgets the first pages of @part, a part of the placement at @seg, if they
+ * are an object's and placed nowhere else: there they stay, while the space's
+ * own have nowhere else to be.  *@end: how far that went.
+ */
+static int page_out_run(struct msn_mm *mm, struct msn_seg seg,
+			struct msn_addr_range part, uint64_t *end)
+{
+	const struct msn_pma *p = msn_pma_set_value(&mm->pmas, seg);
+	struct msn_file_range pages =
+		msn_pma_file_range(p, msn_pma_set_range(seg), part);
+	struct msn_file_range run = pages;
+	int rc = 0;
+
+	*end = part.end;
+	if (p->private)
+		return 0;
+	if (msn_mm_sharers(mm, p, pages, &run) == 1)
+		rc = msn_segset_reserve(&mm->pmas.core, 2);
+	else
+		seg.leaf = NULL;
+	part.end = *end = part.start + msn_file_range_length(run);
+	if (rc == 0 && msn_seg_ok(seg))
+		msn_mm_drop_pages(mm, part, false);
+	return msn_pass(rc);
+}
+
+static int page_out(struct msn_mm *mm, struct msn_addr_range ar)
+{
+	int rc = 0;
+
+	msn_write_scope(&mm->active);
+	if (mm->as->ops->kernel_faults) {
+		rc = msn_address_space_advise(mm->as, ar, MSN_AS_PAGEOUT);
+		return 0; /* whatever the host says is as well */
+	}
+	while (rc == 0 && ar.start < ar.end) {
+		struct msn_seg seg = msn_pma_set_lower(&mm->pmas, ar.start);
+		struct msn_addr_range part;
+
+		if (!msn_seg_ok(seg))
+			break;
+		part = msn_addr_range_intersect(ar, msn_pma_set_range(seg));
+		if (msn_addr_range_empty(part))
+			break;
+		rc = page_out_run(mm, seg, part, &ar.start);
+	}
+	return msn_pass(rc);
+}
+
+/* ---- The rest ------------------------------------------------------------ */
+
+/* Tells the host what it may like to know; whatever it says is as well. */
+static int hint(struct msn_mm *mm, struct msn_addr_range ar,
+		enum msn_as_advice advice)
+{
+	int rc;
+
+	msn_write_scope(&mm->active);
+	rc = msn_address_space_advise(mm->as, ar, advice);
+	(void)rc;
+	return 0;
+}
+
+/* Short of memory is what Linux calls temporary here. */
+static int temporary(int rc)
+{
+	return rc == -ENOMEM ? msn_fail(-EAGAIN) : msn_pass(rc);
+}
+
+int msn_mm_advise_pages(struct msn_mm *mm, struct msn_seg s,
+			struct msn_addr_range ar, int advice)
+{
+	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
+
+	if (advice == MADV_WILLNEED)
+		return hint(mm, ar, MSN_AS_WILLNEED);
+	if (advice == MADV_DONTNEED_LOCKED)
+		return temporary(discard(mm, s, ar));
+	if (v->flags & MSN_VMA_LOCKED)
+		return msn_fail(-EINVAL);
+	switch (advice) {
+	case MADV_DONTNEED:
+		return temporary(discard(mm, s, ar));
+	case MADV_FREE:
+		return msn_vma_anonymous(v) ? temporary(mark_free(mm, ar))
+					    : msn_fail(-EINVAL);
+	case MADV_COLD:
+		return hint(mm, ar, MSN_AS_COLD);
+	case MADV_PAGEOUT:
+		return temporary(page_out(mm, ar));
+	default:
+		/* There are no huge pages: MADV_COLLAPSE has nothing to make */
+		return msn_fail(-EINVAL);
+	}
+}

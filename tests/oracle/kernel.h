@@ -1,0 +1,121 @@
+/*
+ * Kernel: the side where steps are system calls of a stepper.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef MSN_TESTS_ORACLE_KERNEL_H
+#define MSN_TESTS_ORACLE_KERNEL_H
+
+#include "oracle/files.h"
+#include "oracle/side.h"
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#define FOREIGN_MAX 16
+
+/* The layout that the kernel gave the stepper. */
+struct kernel_layout {
+	uint64_t min_addr;     /* lower hints are raised to it */
+	uint64_t min_fixed;    /* the lowest that may be mapped at all */
+	uint64_t max_addr;     /* end of the address space */
+	uint64_t mmap_base;    /* where the search downwards begins */
+	uint64_t brk;	       /* start of the heap */
+	uint64_t commit_pages; /* a bigger private mapping is refused */
+	uint64_t mappings;     /* of a space, at most */
+	struct foreign {
+		uint64_t start, end;
+		int prot;
+		bool shared;
+	} foreign[FOREIGN_MAX]; /* the stepper's own mappings */
+	size_t foreign_count;
+};
+
+/* Limits that the stepper starts with. */
+#define KERNEL_STACK_LIMIT (UINT64_C(8) << 20)
+#define KERNEL_MEMLOCK_LIMIT (UINT64_C(8) << 20)
+
+/* The limits that steps change.  An index into kernel_limits[]. */
+enum kernel_limit {
+	LIMIT_AS,
+	LIMIT_DATA,
+	LIMIT_MEMLOCK,
+	LIMIT_STACK,
+	LIMIT_COUNT
+};
+
+extern const struct kernel_limit_row {
+	enum __rlimit_resource which;
+	uint64_t most; /* hard limit, and what it is at first */
+} kernel_limits[LIMIT_COUNT];
+
+struct kernel_process {
+	pid_t pid;
+	int smaps, pagemap, mem; /* of /proc/PID */
+	uint64_t limit[LIMIT_COUNT];
+};
+
+struct kernel {
+	struct side side;
+	struct files files;
+	struct stepper_slot *slots;
+	int shared, scratch; /* scratch: for copies in and out */
+	struct kernel_process at[STEPPER_SLOTS];
+	struct kernel_layout layout;
+};
+
+struct kernel *kernel_new(void);
+
+/* Runs what is in the slot's command. */
+void kernel_command(struct kernel *k, unsigned space);
+
+/* A system call: its number and its arguments. */
+int64_t kernel_call(struct kernel *k, unsigned space, const uint64_t call[7]);
+#define KERNEL_CALL(k, space, ...)                                             \
+	kernel_call((k), (space), (const uint64_t[7]){ __VA_ARGS__ })
+
+/* setrlimit(2) of a soft limit.  0 or -errno. */
+int64_t kernel_set_limit(struct kernel *k, unsigned space,
+			 enum kernel_limit limit, uint64_t value);
+
+/*
+ * A debugger that makes a stack grow does so under its own limits: before it
+ * touches, this process takes those of the space, and after it its own again.
+ */
+void kernel_take_limits(struct kernel *k, unsigned space);
+void kernel_leave_limits(void);
+
+/*
+ * Once: gives up CAP_IPC_LOCK, which would lift one of these limits, and stays
+ * on one CPU, with all that is started.  The kernel keeps lists of pages for
+ * each CPU and sees those of another too late: what MADV_FREE, MADV_PAGEOUT
+ * and the like do would depend on where a step ran before.  Since one waits
+ * for the other all the time, it costs nothing.
+ */
+void kernel_prepare(void);
+
+/* Forks @space into @child; ends @space. */
+int64_t kernel_fork(struct kernel *k, unsigned space, unsigned child);
+void kernel_exit(struct kernel *k, unsigned space);
+
+/* The slot's data, and where the stepper sees it. */
+static inline unsigned char *kernel_data(struct kernel *k, unsigned space)
+{
+	return k->slots[space].data;
+}
+
+/* The stepper's descriptor of a file. */
+static inline uint64_t kernel_fd(uint64_t file)
+{
+	return file && file < FILE_COUNT ? STEPPER_FD_FILES + file
+					 : (uint64_t)-1;
+}
+
+/* kernel_look.c: see struct side_ops. */
+void kernel_look(struct side *side, unsigned space, unsigned detail,
+		 const struct view *model, struct view *out);
+
+/* Does this kernel have what looking needs?  Text why not, or NULL. */
+const char *kernel_cannot_look(void);
+
+#endif /* MSN_TESTS_ORACLE_KERNEL_H */

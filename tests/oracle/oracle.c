@@ -1,0 +1,418 @@
+/*
+ * Oracle: the engine's calls against the running kernel's.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ *    oracle [--seed N] [--steps N] [--seconds N] [--only CALL,...]
+ *           [--without CALL,...] [--ignore FACET,...] [--no-fork] [--self]
+ *           [--failures N] [--length N] [--shrink-seconds N] [--stats]
+ *           [--save-restore PERMILLE]
+ *    oracle --replay FILE...
+ *
+ * README.md says how to read what it prints.  Ends with 0 if everything agreed,
+ * 1 if something did not, 2 for bad arguments, 77 if this machine cannot.
+ */
+#include "base/alloc.h"
+#include "base/cleanup.h"
+#include "base/rand.h"
+#include "oracle/gen.h"
+#include "oracle/kernel.h"
+#include "oracle/shrink.h"
+#include "oracle/stats.h"
+#include "oracle/text.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct options {
+	struct world_opts world;
+	uint64_t seed;
+	uint64_t steps;	  /* at most; 0: no such limit */
+	unsigned seconds; /* at most; 0: no such limit */
+	unsigned length;  /* of a sequence */
+	unsigned failures;
+	unsigned shrink_seconds;
+	unsigned restore_permille;
+	bool stats;
+	bool excluded[GEN_OPS_MAX];
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* ---- Runs ---------------------------------------------------------------- */
+
+static void report(const struct options *o, uint64_t sequence, struct trial *t)
+{
+	printf("difference in %s\n", t->signature);
+	printf("  seed %" PRIu64 ", sequence %" PRIu64 ", step %zu: ", o->seed,
+	       sequence, t->count);
+	step_print(stdout, &t->list[t->count - 1]);
+	printf("%s", t->text);
+	fflush(stdout);
+	if (!shrink(&o->world, t, o->shrink_seconds))
+		printf("it does not show when the steps are run again\n");
+	printf("# %s\n", t->signature);
+	for (size_t i = 0; i < t->count; i++)
+		step_print(stdout, &t->list[i]);
+	printf("%s\n", t->text);
+	fflush(stdout);
+}
+
+static void set_weights(const struct options *o, const struct world *w,
+			unsigned weights[GEN_OPS_MAX])
+{
+	for (size_t i = 0; ops[i]; i++) {
+		bool can = w->side[0]->ops->can(ops[i]) &&
+			   w->side[1]->ops->can(ops[i]);
+
+		weights[i] = can && !o->excluded[i] ? ops[i]->weight : 0;
+	}
+}
+
+/* Differences that were reported; the same again is only counted. */
+struct seen {
+	char (*list)[sizeof(((struct trial *)0)->signature)];
+	size_t count, cap;
+};
+
+static bool is_new(struct seen *seen, const struct trial *t)
+{
+	for (size_t i = 0; i < seen->count; i++)
+		if (strcmp(seen->list[i], t->signature) == 0)
+			return false;
+	if (msn_grow((void **)&seen->list, &seen->cap, seen->count,
+		     sizeof(*seen->list)))
+		die("no memory");
+	memcpy(seen->list[seen->count++], t->signature, sizeof(t->signature));
+	return true;
+}
+
+struct sequence {
+	const struct options *o;
+	uint64_t number, left; /* left: steps that may be taken */
+};
+
+/* In a process of its own: one sequence in one world. */
+static void run_sequence(struct trial *t, void *ctx)
+{
+	const struct sequence *q = ctx;
+	struct world *w = world_new(&q->o->world);
+	unsigned weights[GEN_OPS_MAX];
+	struct difference d;
+	struct gen g;
+
+	set_weights(q->o, w, weights);
+	gen_start(&g, q->o->seed + q->number * UINT64_C(0x632be59bd9b4e019),
+		  weights);
+	g.restore_permille = q->o->restore_permille;
+	g.anonymous = g.restore_permille > 0;
+	for (unsigned i = 0; i < q->o->length && t->count < q->left; i++) {
+		enum world_result rc;
+		struct step s;
+
+		gen_step(&g, &s);
+		trial_add(t, &s);
+		rc = world_step(w, &s, false, &d);
+		if (rc == WORLD_PASSED) {
+			t->count--;
+			continue;
+		}
+		stats_count(&s, w->out[0]);
+		if (rc == WORLD_DIFFERENT) {
+			trial_differs(t, &d);
+			free(d.text);
+			break;
+		}
+		gen_learn(&g, &s, w->out[0]);
+		gen_observe(&g, w->viewed, &w->view[0]);
+	}
+	world_free(w);
+}
+
+static int run_random(const struct options *o)
+{
+	double start = now(), until = start + (double)o->seconds, shrinking = 0;
+	struct sequence q = { o, 0, o->steps ? o->steps : UINT64_MAX };
+	struct trial *t = trial_new();
+	unsigned failures = 0;
+	struct seen seen = { 0 };
+	uint64_t done = 0;
+
+	printf("oracle: seed %" PRIu64 "\n", o->seed);
+	for (; q.left > 0 && seen.count < o->failures; q.number++) {
+		if (o->seconds && now() >= until)
+			break;
+		trial_run(t, run_sequence, &q);
+		done += t->count;
+		q.left -= t->count;
+		if (t->different) {
+			double before = now();
+
+			failures++;
+			if (is_new(&seen, t))
+				report(o, q.number, t);
+			shrinking += now() - before;
+		}
+	}
+	trial_free(t);
+	free(seen.list);
+	if (o->stats)
+		stats_print(stdout);
+	printf("%" PRIu64 " steps, %.0f a second, %u sequences differed\n",
+	       done, (double)done / (now() - start - shrinking), failures);
+	return failures ? 1 : 0;
+}
+
+/* Reads a script. */
+static void read_steps(const char *path, struct steps *list)
+{
+	FILE *f = fopen(path, "re");
+	char line[512];
+
+	if (!f)
+		die("cannot open %s: %m", path);
+	while (fgets(line, sizeof(line), f)) {
+		struct step s;
+
+		if (line[0] == '#' || line[0] == '\n' || line[0] == ' ')
+			continue;
+		if (!step_parse(line, &s))
+			exit(2);
+		steps_add(list, &s);
+	}
+	fclose(f);
+}
+
+struct script {
+	const struct options *o;
+	const char *path;
+};
+
+/* Takes the steps of a script; ctx is a struct script. */
+static void run_script(struct trial *t, void *ctx)
+{
+	const struct script *q = ctx;
+	struct world *w = world_new(&q->o->world);
+	struct steps list = { 0 };
+	struct difference d;
+
+	read_steps(q->path, &list);
+	for (size_t i = 0; i < list.count && !t->different; i++) {
+		trial_add(t, &list.list[i]);
+		if (world_step(w, &list.list[i], true, &d) != WORLD_DIFFERENT)
+			continue;
+		trial_differs(t, &d);
+		free(d.text);
+	}
+	world_free(w);
+	steps_free(&list);
+}
+
+/* @apart: not in this process, where a debugger sees it. */
+static int replay(const struct options *o, const char *path, bool apart)
+{
+	struct script q = { o, path };
+	struct trial *t = trial_new();
+	bool different;
+
+	if (apart)
+		trial_run(t, run_script, &q);
+	else
+		run_script(t, &q);
+	different = t->different;
+	if (different) {
+		printf("%s: difference in %s\n", path, t->signature);
+		if (t->count)
+			step_print(stdout, &t->list[t->count - 1]);
+		printf("%s", t->text);
+	} else {
+		printf("%s: %zu steps agree\n", path, t->count);
+	}
+	trial_free(t);
+	return different;
+}
+
+/* ---- Arguments ----------------------------------------------------------- */
+
+static uint64_t number(const char *text)
+{
+	char *end;
+	uint64_t n = strtoull(text, &end, 0);
+
+	if (end == text || *end) {
+		fprintf(stderr, "oracle: %s is no number\n", text);
+		exit(2);
+	}
+	return n;
+}
+
+/* Sets excluded[] of each call that is named to @to. */
+static void name_calls(struct options *o, char *list, bool to)
+{
+	char *save = NULL;
+
+	for (char *name = strtok_r(list, ",", &save); name;
+	     name = strtok_r(NULL, ",", &save)) {
+		const struct op *op = op_find(name);
+
+		if (!op) {
+			fprintf(stderr, "oracle: no call is named %s\n", name);
+			exit(2);
+		}
+		o->excluded[op_index(op)] = to;
+	}
+}
+
+static void only_calls(struct options *o, char *list)
+{
+	for (size_t i = 0; i < GEN_OPS_MAX; i++)
+		o->excluded[i] = true;
+	name_calls(o, list, false);
+}
+
+static void ignore_facets(struct options *o, char *list)
+{
+	char *save = NULL;
+
+	for (char *name = strtok_r(list, ",", &save); name;
+	     name = strtok_r(NULL, ",", &save)) {
+		unsigned i = 0;
+
+		while (i < FACET_COUNT && strcmp(facet_names[i], name) != 0)
+			i++;
+		if (i == FACET_COUNT) {
+			fprintf(stderr, "oracle: no facet is named %s\n", name);
+			exit(2);
+		}
+		o->world.ignored |= 1U << i;
+	}
+}
+
+/*
+ * A restore makes objects of its own, so that nothing may be shared with a
+ * file or another space; and where pages are is not what it keeps.
+ */
+static void set_save_restore(struct options *o, unsigned permille)
+{
+	char shared[] = "fork,exit,write,truncate,punch,allocate,mincore";
+
+	o->restore_permille = permille;
+	o->world.restores = true;
+	o->world.ignored |= 1U << FACET_PAGES;
+	name_calls(o, shared, true);
+}
+
+static const struct option long_options[] = {
+	{ "seed", required_argument, NULL, 's' },
+	{ "steps", required_argument, NULL, 'n' },
+	{ "seconds", required_argument, NULL, 't' },
+	{ "length", required_argument, NULL, 'l' },
+	{ "failures", required_argument, NULL, 'f' },
+	{ "shrink-seconds", required_argument, NULL, 'k' },
+	{ "only", required_argument, NULL, 'o' },
+	{ "without", required_argument, NULL, 'w' },
+	{ "ignore", required_argument, NULL, 'i' },
+	{ "replay", required_argument, NULL, 'r' },
+	{ "save-restore", required_argument, NULL, 'R' },
+	{ "no-fork", no_argument, NULL, 'F' },
+	{ "self", no_argument, NULL, 'S' },
+	{ "stats", no_argument, NULL, 'T' },
+	{ "normalisations", no_argument, NULL, 'N' },
+	{ 0 },
+};
+
+static void set_option(struct options *o, int option)
+{
+	switch (option) {
+	case 's':
+		o->seed = number(optarg);
+		break;
+	case 'n':
+		o->steps = number(optarg);
+		break;
+	case 't':
+		o->seconds = (unsigned)number(optarg);
+		break;
+	case 'l':
+		o->length = (unsigned)number(optarg);
+		break;
+	case 'f':
+		o->failures = (unsigned)number(optarg);
+		break;
+	case 'k':
+		o->shrink_seconds = (unsigned)number(optarg);
+		break;
+	case 'o':
+		only_calls(o, optarg);
+		break;
+	case 'w':
+		name_calls(o, optarg, true);
+		break;
+	case 'i':
+		ignore_facets(o, optarg);
+		break;
+	case 'F':
+		name_calls(o, (char[]){ "fork,exit" }, true);
+		break;
+	case 'R':
+		set_save_restore(o, (unsigned)number(optarg));
+		break;
+	case 'S':
+		o->world.self = true;
+		break;
+	case 'T':
+		o->stats = true;
+		break;
+	case 'N':
+		text_print_normalisations(stdout);
+		exit(0);
+	default:
+		exit(2);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .length = 300,
+			     .failures = 1,
+			     .shrink_seconds = 60 };
+	const char *script = NULL, *why = kernel_cannot_look();
+	int option, rc;
+
+	msn_random_bytes(&o.seed, sizeof(o.seed));
+	o.seed >>= 32;
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) !=
+	       -1) {
+		if (option == 'r')
+			script = optarg;
+		else
+			set_option(&o, option);
+	}
+	if (!script && optind < argc) {
+		fprintf(stderr, "oracle: what is %s?\n", argv[optind]);
+		return 2;
+	}
+	if (why) {
+		printf("skipped: %s\n", why);
+		return 77;
+	}
+	kernel_prepare();
+	stats_start();
+	if (!o.steps && !o.seconds)
+		o.steps = 20000;
+	if (!script)
+		return run_random(&o);
+	rc = replay(&o, script, optind < argc);
+	for (; optind < argc; optind++)
+		rc |= replay(&o, argv[optind], true);
+	return rc;
+}

@@ -1,0 +1,573 @@
+/*
+ * mm: madvise(2), over both platforms, and against the kernel.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "hostfile/hostfile.h"
+#include "mm/mm_calls.h"
+#include "mm/mm_internal.h"
+#include "unit/mm/shared_object.h"
+#include "unit/mm/versus.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int advise(struct fixture *f, uint64_t page, uint64_t pages, int advice)
+{
+	return msn_mm_madvise(f->mm, AT(page), pages * PAGE, advice);
+}
+
+static size_t line_count(struct msn_mm *mm)
+{
+	char *text;
+	size_t n = 0;
+
+	CHECK(msn_mm_maps(mm, &text) == 0);
+	for (const char *c = text; *c; c++)
+		n += *c == '\n';
+	free(text);
+	return n;
+}
+
+/* A file of three pages 'A' 'B' 'C'; the caller drops the identity. */
+static struct msn_hostfile *make_file(void)
+{
+	char path[] = "/tmp/memsnap-test-XXXXXX", page[MSN_PAGE_SIZE];
+	struct msn_hostfile *hf;
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0);
+	for (int i = 0; i < 3; i++) {
+		memset(page, 'A' + i, PAGE);
+		CHECK(write(fd, page, PAGE) == (ssize_t)PAGE);
+	}
+	close(fd);
+	CHECK(msn_hostfile_open(&hf, path, true) == 0);
+	unlink(path);
+	return hf;
+}
+
+static struct msn_mmap_opts of_file(struct msn_hostfile *hf, uint64_t page,
+				    uint64_t pages, bool private)
+{
+	struct msn_mmap_opts o = anon(page, pages);
+
+	o.mappable = msn_hostfile_mappable(hf);
+	o.mapping_identity = msn_hostfile_identity(hf);
+	o.private = private;
+	return o;
+}
+
+/* ---- Arguments ----------------------------------------------------------- */
+
+static void arguments_are_checked_before_anything_is_done(void)
+{
+	FOR_BOTH(f, local)
+	{
+		map(f.mm, anon(1, 1));
+		put(f.mm, AT(1), 'x');
+		EXPECT(advise(&f, 1, 1, 5) == -EINVAL);
+		EXPECT(advise(&f, 1, 0, 1000) == -EINVAL); /* length 0 too */
+		EXPECT(msn_mm_madvise(f.mm, AT(1) + 1, 0, MADV_DONTNEED) ==
+		       -EINVAL);
+		EXPECT(msn_mm_madvise(f.mm, AT(1), UINT64_MAX, MADV_DONTNEED) ==
+		       -EINVAL);
+		EXPECT(msn_mm_madvise(f.mm, AT(1), -AT(1), MADV_DONTNEED) ==
+		       -EINVAL); /* ends at 2^64 */
+		EXPECT(advise(&f, 1, 0, MADV_DONTNEED) == 0);
+		EXPECT(advise(&f, 9, 0, MADV_DONTNEED) == 0); /* unmapped */
+		EXPECT(get(f.mm, AT(1)) == 'x');
+		EXPECT(advise(&f, 1, 1, MADV_HWPOISON) == -EINVAL);
+		EXPECT(advise(&f, 1, 1, 101) == -EINVAL); /* soft offline */
+		EXPECT(advise(&f, 1, 1, MADV_COLLAPSE) == -EINVAL);
+	}
+}
+
+static void a_hole_is_told_after_the_rest_is_done(void)
+{
+	FOR_BOTH(f, local)
+	{
+		map(f.mm, anon(1, 1));
+		map(f.mm, anon(3, 1));
+		put(f.mm, AT(1), 'x');
+		put(f.mm, AT(3), 'y');
+		EXPECT(advise(&f, 0, 5, MADV_DONTNEED) == -ENOMEM);
+		EXPECT(get(f.mm, AT(1)) == 0 && get(f.mm, AT(3)) == 0);
+		EXPECT(advise(&f, 10, 2, MADV_DONTNEED) == -ENOMEM);
+	}
+}
+
+/* ---- DONTNEED ------------------------------------------------------------ */
+
+static void dontneed_makes_private_pages_zero_and_gives_them_back(void)
+{
+	FOR_BOTH(f, local)
+	{
+		uint64_t used;
+
+		map(f.mm, anon(0, 8));
+		for (uint64_t i = 0; i < 8; i++)
+			put(f.mm, AT(i), 'x');
+		used = msn_memfile_used(f.mf);
+		EXPECT(advise(&f, 2, 3, MADV_DONTNEED) == 0);
+		EXPECT(get(f.mm, AT(1)) == 'x' && get(f.mm, AT(5)) == 'x');
+		for (uint64_t i = 2; i < 5; i++)
+			EXPECT(get(f.mm, AT(i)) == 0);
+		if (!local)
+			EXPECT(msn_memfile_used(f.mf) == used - 3 * PAGE);
+		EXPECT(msn_mm_check(f.mm) == NULL);
+		put(f.mm, AT(3), 'z'); /* and it can be used again */
+		EXPECT(get(f.mm, AT(3)) == 'z');
+		EXPECT(line_count(f.mm) == 1);
+	}
+}
+
+static void dontneed_brings_the_files_bytes_back(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_hostfile *hf = make_file();
+
+		map(f.mm, of_file(hf, 0, 3, true));
+		put(f.mm, AT(1), 'x');
+		put(f.mm, AT(2), 'y');
+		EXPECT(advise(&f, 1, 1, MADV_DONTNEED) == 0);
+		EXPECT(get(f.mm, AT(1)) == 'B' && get(f.mm, AT(2)) == 'y');
+		msn_identity_dec_ref(msn_hostfile_identity(hf));
+	}
+}
+
+static void dontneed_leaves_shared_data_alone(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_mmap_opts o = anon(0, 4);
+
+		o.private = false;
+		set_shared(&f, &o);
+		map(f.mm, o);
+		put(f.mm, AT(1), 'x');
+		EXPECT(advise(&f, 0, 4, MADV_DONTNEED) == 0);
+		EXPECT(get(f.mm, AT(1)) == 'x');
+		msn_identity_dec_ref(o.mapping_identity);
+	}
+}
+
+static void dontneed_leaves_a_forks_other_half_alone(void)
+{
+	for (int local = 0; local < 2; local++) {
+		struct fixture f = setup(local);
+		struct msn_mm *child;
+
+		map(f.mm, anon(0, 4));
+		put(f.mm, AT(1), 'x');
+		put(f.mm, AT(2), 'y');
+		CHECK(msn_mm_fork(f.mm, make_platform(false), &child) == 0);
+		put(f.mm, AT(2), 'Y'); /* the parent's copy */
+		EXPECT(advise(&f, 0, 3, MADV_DONTNEED) == 0);
+		EXPECT(get(f.mm, AT(1)) == 0 && get(f.mm, AT(2)) == 0);
+		EXPECT(get(child, AT(1)) == 'x' && get(child, AT(2)) == 'y');
+		EXPECT(msn_mm_check(child) == NULL);
+		msn_mm_free(child);
+		teardown(&f);
+	}
+}
+
+static void locked_memory_is_discarded_only_when_told_so(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_mmap_opts o = anon(0, 2);
+
+		o.mlock_mode = MSN_MLOCK_EAGER;
+		map(f.mm, o);
+		put(f.mm, AT(0), 'x');
+		EXPECT(advise(&f, 0, 2, MADV_DONTNEED) == -EINVAL);
+		EXPECT(advise(&f, 0, 2, MADV_FREE) == -EINVAL);
+		EXPECT(advise(&f, 0, 2, MADV_COLD) == -EINVAL);
+		EXPECT(advise(&f, 0, 2, MADV_PAGEOUT) == -EINVAL);
+		EXPECT(advise(&f, 0, 2, MADV_REMOVE) == -EINVAL);
+		EXPECT(get(f.mm, AT(0)) == 'x');
+		EXPECT(advise(&f, 0, 2, MADV_WILLNEED) == 0);
+		EXPECT(advise(&f, 0, 2, MADV_DONTNEED_LOCKED) == 0);
+		EXPECT(get(f.mm, AT(0)) == 0);
+	}
+}
+
+static void sealed_memory_that_cannot_be_written_is_not_discarded(void)
+{
+	static const int discards[] = { MADV_FREE,	   MADV_DONTNEED,
+					MADV_REMOVE,	   MADV_DONTFORK,
+					MADV_WIPEONFORK,   MADV_DONTNEED_LOCKED,
+					MADV_GUARD_INSTALL };
+
+	FOR_BOTH(f, local)
+	{
+		struct msn_seg s;
+
+		map(f.mm, anon(0, 2));
+		put(f.mm, AT(0), 'x');
+		s = msn_vma_set_find(&f.mm->vmas, AT(0));
+		msn_vma_set_value(&f.mm->vmas, s)->flags |= MSN_VMA_SEALED;
+		EXPECT(advise(&f, 0, 1, MADV_DONTNEED) == 0); /* writable */
+		put(f.mm, AT(0), 'x');
+		msn_vma_set_value(&f.mm->vmas, s)->flags ^= MSN_VMA_SEALED;
+		CHECK(msn_mm_mprotect(f.mm, AT(0), 2 * PAGE, PROT_READ) == 0);
+		msn_vma_set_value(&f.mm->vmas, s)->flags |= MSN_VMA_SEALED;
+		for (size_t i = 0; i < MSN_ARRAY_LEN(discards); i++)
+			EXPECT(advise(&f, 0, 1, discards[i]) == -EPERM);
+		EXPECT(get(f.mm, AT(0)) == 'x');
+		EXPECT(advise(&f, 0, 1, MADV_SEQUENTIAL) == 0);
+	}
+}
+
+/* ---- FREE ---------------------------------------------------------------- */
+
+static void freed_pages_stay_until_they_are_reclaimed(void)
+{
+	struct fixture f = setup(false);
+
+	map(f.mm, anon(0, 4));
+	for (uint64_t i = 0; i < 4; i++)
+		put(f.mm, AT(i), 'x');
+	EXPECT(msn_mm_reclaim_lazy(f.mm) == 0); /* none was given up */
+	EXPECT(advise(&f, 0, 3, MADV_FREE) == 0);
+	EXPECT(get(f.mm, AT(0)) == 'x' && get(f.mm, AT(2)) == 'x');
+	put(f.mm, AT(1), 'w'); /* taken back */
+	EXPECT(msn_mm_reclaim_lazy(f.mm) == 2 * PAGE);
+	EXPECT(get(f.mm, AT(0)) == 0 && get(f.mm, AT(1)) == 'w');
+	EXPECT(get(f.mm, AT(2)) == 0 && get(f.mm, AT(3)) == 'x');
+	EXPECT(msn_memfile_used(f.mf) == 2 * PAGE);
+	teardown(&f);
+}
+
+static void pages_that_another_space_has_too_are_not_freed(void)
+{
+	struct fixture f = setup(false);
+	struct msn_mm *child;
+
+	map(f.mm, anon(0, 2));
+	put(f.mm, AT(0), 'x');
+	put(f.mm, AT(1), 'y');
+	CHECK(msn_mm_fork(f.mm, make_platform(false), &child) == 0);
+	put(f.mm, AT(1), 'Y'); /* its own again */
+	EXPECT(advise(&f, 0, 2, MADV_FREE) == 0);
+	EXPECT(msn_mm_reclaim_lazy(f.mm) == PAGE);
+	EXPECT(get(f.mm, AT(0)) == 'x' && get(f.mm, AT(1)) == 0);
+	EXPECT(get(child, AT(1)) == 'y');
+	msn_mm_free(child);
+	teardown(&f);
+}
+
+static void only_private_anonymous_memory_can_be_freed(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_hostfile *hf = make_file();
+
+		map(f.mm, of_file(hf, 0, 3, true));
+		map(f.mm, anon(5, 1));
+		put(f.mm, AT(5), 'x');
+		EXPECT(advise(&f, 0, 1, MADV_FREE) == -EINVAL);
+		EXPECT(advise(&f, 5, 1, MADV_FREE) == 0);
+		EXPECT(get(f.mm, AT(5)) == 'x');
+		msn_identity_dec_ref(msn_hostfile_identity(hf));
+	}
+}
+
+/* ---- REMOVE -------------------------------------------------------------- */
+
+static void remove_punches_the_object_that_may_be_written(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_hostfile *hf = make_file();
+		struct msn_mmap_opts ro = of_file(hf, 20, 3, false);
+
+		ro.file_read_only = true;
+		ro.perms = MSN_ACCESS_READ;
+		ro.max_perms = MSN_ACCESS_READ;
+		map(f.mm, of_file(hf, 0, 3, false));
+		map(f.mm, of_file(hf, 10, 3, true));
+		map(f.mm, ro);
+		map(f.mm, anon(30, 1));
+		EXPECT(advise(&f, 30, 1, MADV_REMOVE) == -EINVAL);
+		EXPECT(advise(&f, 10, 1, MADV_REMOVE) == -EACCES);
+		EXPECT(advise(&f, 20, 1, MADV_REMOVE) == -EACCES);
+		EXPECT(get(f.mm, AT(1)) == 'B');
+		put(f.mm, AT(12), 'p');
+		EXPECT(advise(&f, 1, 4, MADV_REMOVE) == -ENOMEM); /* done */
+		EXPECT(get(f.mm, AT(0)) == 'A' && get(f.mm, AT(1)) == 0);
+		EXPECT(get(f.mm, AT(11)) == 0 && get(f.mm, AT(22)) == 0);
+		EXPECT(get(f.mm, AT(12)) == 'p'); /* a copy outlives it */
+		msn_identity_dec_ref(msn_hostfile_identity(hf));
+	}
+}
+
+/* ---- POPULATE ------------------------------------------------------------ */
+
+static void populating_stops_where_a_page_cannot_be_had(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_hostfile *hf = make_file();
+
+		map(f.mm, of_file(hf, 0, 5, false)); /* two past the end */
+		map(f.mm, anon(10, 2));
+		map(f.mm, anon(12, 2));
+		CHECK(msn_mm_mprotect(f.mm, AT(12), 2 * PAGE, PROT_NONE) == 0);
+		EXPECT(advise(&f, 0, 3, MADV_POPULATE_READ) == 0);
+		EXPECT(advise(&f, 0, 5, MADV_POPULATE_READ) == -EFAULT);
+		EXPECT(advise(&f, 10, 2, MADV_POPULATE_WRITE) == 0);
+		EXPECT(advise(&f, 10, 4, MADV_POPULATE_WRITE) == -EINVAL);
+		EXPECT(advise(&f, 12, 1, MADV_POPULATE_READ) == -EINVAL);
+		EXPECT(advise(&f, 14, 1, MADV_POPULATE_READ) == -ENOMEM);
+		msn_identity_dec_ref(msn_hostfile_identity(hf));
+	}
+}
+
+/* ---- Flags --------------------------------------------------------------- */
+
+static void flags_cut_mappings_and_join_them_again(void)
+{
+	static const int pairs[][2] = {
+		{ MADV_RANDOM, MADV_NORMAL },
+		{ MADV_SEQUENTIAL, MADV_NORMAL },
+		{ MADV_DONTFORK, MADV_DOFORK },
+		{ MADV_WIPEONFORK, MADV_KEEPONFORK },
+		{ MADV_DONTDUMP, MADV_DODUMP },
+		{ MADV_MERGEABLE, MADV_UNMERGEABLE },
+	};
+
+	FOR_BOTH(f, local)
+	{
+		map(f.mm, anon(0, 6));
+		put(f.mm, AT(3), 'x');
+		for (size_t i = 0; i < MSN_ARRAY_LEN(pairs); i++) {
+			EXPECT(advise(&f, 2, 2, pairs[i][0]) == 0);
+			EXPECT(line_count(f.mm) == 3);
+			EXPECT(advise(&f, 0, 6, pairs[i][1]) == 0);
+			EXPECT(line_count(f.mm) == 1);
+		}
+		EXPECT(advise(&f, 2, 2, MADV_HUGEPAGE) == 0);
+		EXPECT(advise(&f, 2, 2, MADV_NOHUGEPAGE) == 0);
+		EXPECT(line_count(f.mm) == 3 && get(f.mm, AT(3)) == 'x');
+	}
+}
+
+static void too_many_mappings_are_a_temporary_shortage(void)
+{
+	struct fixture f = setup(false);
+	struct msn_mm_limits limits = msn_mm_no_limits();
+
+	limits.mappings = 2;
+	msn_mm_set_limits(f.mm, &limits);
+	map(f.mm, anon(0, 6));
+	EXPECT(advise(&f, 2, 2, MADV_RANDOM) == -EAGAIN);
+	EXPECT(advise(&f, 0, 2, MADV_RANDOM) == 0); /* joined, not cut */
+	teardown(&f);
+}
+
+static void a_child_does_not_get_what_was_kept_from_it(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_mm *child;
+
+		map(f.mm, anon(0, 3));
+		put(f.mm, AT(0), 'a');
+		put(f.mm, AT(1), 'b');
+		put(f.mm, AT(2), 'c');
+		EXPECT(advise(&f, 1, 1, MADV_WIPEONFORK) == 0);
+		EXPECT(advise(&f, 2, 1, MADV_DONTFORK) == 0);
+		CHECK(msn_mm_fork(f.mm, make_platform(false), &child) == 0);
+		EXPECT(get(child, AT(0)) == 'a' && get(child, AT(1)) == 0);
+		EXPECT(get(child, AT(2)) == -EFAULT);
+		EXPECT(get(f.mm, AT(1)) == 'b');
+		msn_mm_free(child);
+	}
+}
+
+/* ---- Against the kernel -------------------------------------------------- */
+
+#define A(page) AT(page)
+#define N(pages) ((pages)*PAGE)
+
+static void discarding_agrees_with_the_kernel(void)
+{
+	static const struct versus_call calls[] = {
+		{ V_ANON, A(0), N(8), PROT_READ | PROT_WRITE },
+		{ V_PUT, A(1), 0, 'x' },
+		{ V_PUT, A(2), 0, 'y' },
+		{ V_GET, A(4), 0, 0 },
+		{ V_MADVISE, A(2), N(4), MADV_DONTNEED },
+		{ V_GET, A(1), 0, 0 },
+		{ V_GET, A(2), 0, 0 },
+		{ V_FILE, A(10), N(8), PROT_READ | PROT_WRITE },
+		{ V_PUT, A(12), 0, 'z' },
+		{ V_MADVISE, A(9), N(4), MADV_DONTNEED },
+		{ V_GET, A(12), 0, 0 },
+		{ V_MADVISE, A(10), N(8), MADV_FREE },
+		{ V_SHARED, A(20), N(4), PROT_READ | PROT_WRITE },
+		{ V_PUT, A(21), 0, 's' },
+		{ V_MADVISE, A(20), N(4), MADV_DONTNEED },
+		{ V_MADVISE, A(20), N(4), MADV_FREE },
+		{ V_MADVISE, A(20), N(1), MADV_WIPEONFORK },
+		{ V_MADVISE, A(21), N(1), MADV_REMOVE },
+		{ V_GET, A(21), 0, 0 },
+		{ V_MADVISE, A(0), N(2), MADV_FREE },
+		{ V_GET, A(1), 0, 0 },
+		{ V_MADVISE, A(0), N(1), MADV_REMOVE },
+		{ V_MADVISE, A(10), N(1), MADV_REMOVE },
+		{ V_FILE_READ_ONLY, A(30), N(4), PROT_READ },
+		{ V_MADVISE, A(30), N(1), MADV_REMOVE },
+		{ V_ZERO, A(40), N(2), PROT_READ | PROT_WRITE },
+		{ V_MADVISE, A(40), N(1), MADV_FREE },
+		{ V_MADVISE, A(40), N(1), MADV_REMOVE },
+		{ V_MADVISE, A(40), N(1), MADV_WIPEONFORK },
+		{ V_MADVISE, A(0) + 1, N(1), MADV_DONTNEED },
+		{ V_MADVISE, A(0), (uint64_t)-1, MADV_DONTNEED },
+		{ V_MADVISE, A(0), N(1), 101 },
+		{ V_MADVISE, A(0), N(1), MADV_COLLAPSE },
+		{ V_MADVISE, A(60), N(1), MADV_COLLAPSE },
+		{ 0 }
+	};
+
+	versus(calls);
+}
+
+static void flags_agree_with_the_kernel(void)
+{
+	static const struct versus_call calls[] = {
+		{ V_ANON, A(0), N(20), PROT_READ | PROT_WRITE },
+		{ V_PUT, A(1), 0, 'x' },
+		{ V_MADVISE, A(2), N(2), MADV_RANDOM },
+		{ V_MADVISE, A(6), N(2), MADV_SEQUENTIAL },
+		{ V_MADVISE, A(4), N(2), MADV_DONTFORK },
+		{ V_MADVISE, A(7), N(3), MADV_WIPEONFORK },
+		{ V_MADVISE, A(0), N(9), MADV_NORMAL },
+		{ V_MADVISE, A(12), N(2), MADV_DONTDUMP },
+		{ V_MADVISE, A(14), N(2), MADV_MERGEABLE },
+		{ V_MADVISE, A(16), N(2), MADV_NOHUGEPAGE },
+		{ V_MADVISE, A(17), N(2), MADV_HUGEPAGE },
+		{ V_FILE, A(21), N(4), PROT_READ },
+		{ V_MADVISE, A(22), N(1), MADV_MERGEABLE },
+		{ V_MADVISE, A(24), N(1), MADV_WIPEONFORK },
+		{ V_FILE_SHARED, A(30), N(4), PROT_READ },
+		{ V_MADVISE, A(31), N(1), MADV_MERGEABLE },
+		{ V_MADVISE, A(31), N(1), MADV_KEEPONFORK },
+		{ V_MADVISE, A(20), N(12), MADV_DONTFORK },
+		{ V_MADVISE, A(8), N(20), MADV_DODUMP },
+		{ 0 }
+	};
+
+	versus(calls);
+}
+
+static void populating_agrees_with_the_kernel(void)
+{
+	static const struct versus_call calls[] = {
+		{ V_ANON, A(0), N(8), PROT_READ | PROT_WRITE },
+		{ V_MADVISE, A(0), N(2), MADV_POPULATE_READ },
+		{ V_MADVISE, A(4), N(2), MADV_POPULATE_WRITE },
+		{ V_MADVISE, A(6), N(6), MADV_POPULATE_WRITE },
+		{ V_FILE, A(10), N(12), PROT_READ },
+		{ V_MADVISE, A(10), N(8), MADV_POPULATE_READ },
+		{ V_MADVISE, A(10), N(8), MADV_POPULATE_WRITE },
+		{ V_MADVISE, A(10), N(12), MADV_POPULATE_READ },
+		{ V_SHARED, A(30), N(4), PROT_WRITE },
+		{ V_MADVISE, A(30), N(1), MADV_POPULATE_READ },
+		{ V_MADVISE, A(30), N(1), MADV_POPULATE_WRITE },
+		{ V_FILE_SHARED, A(40), N(8), PROT_READ | PROT_WRITE },
+		{ V_MADVISE, A(40), N(8), MADV_POPULATE_WRITE },
+		{ V_ANON, A(50), N(1), PROT_NONE },
+		{ V_MADVISE, A(50), N(1), MADV_POPULATE_READ },
+		{ V_MADVISE, A(50), N(1), MADV_WILLNEED },
+		{ V_MADVISE, A(40), N(8), MADV_WILLNEED },
+		{ V_MADVISE, A(40), N(8), MADV_COLD },
+		{ 0 }
+	};
+
+	versus(calls);
+}
+
+/* ---- Failures ------------------------------------------------------------ */
+
+static bool walk_local;
+
+static void *prepare_walk(void)
+{
+	struct fixture *f = malloc(sizeof(*f));
+
+	CHECK(f);
+	*f = setup(walk_local);
+	map(f->mm, anon(0, 8));
+	for (uint64_t i = 0; i < 8; i++)
+		put(f->mm, AT(i), 'x');
+	return f;
+}
+
+static int body_walk(void *state)
+{
+	struct fixture *f = state;
+	int rc = advise(f, 1, 2, MADV_DONTNEED);
+
+	if (rc == 0)
+		rc = advise(f, 4, 2, MADV_FREE);
+	if (rc == 0)
+		rc = advise(f, 2, 3, MADV_RANDOM);
+	return rc ? rc : advise(f, 0, 8, MADV_POPULATE_WRITE);
+}
+
+static void verify_walk(void *state, int rc, const char *name)
+{
+	struct fixture *f = state;
+
+	/* What page references keep in stock may run low unnoticed. */
+	EXPECT(rc == 0 || (name && (rc == -EAGAIN || rc == -ENOMEM)));
+	EXPECT(get(f->mm, AT(0)) == 'x' && get(f->mm, AT(7)) == 'x');
+	EXPECT(get(f->mm, AT(1)) == (rc ? get(f->mm, AT(2)) : 0));
+	teardown(f);
+	free(f);
+}
+
+static void every_failure_leaves_the_space_whole(void)
+{
+	for (int local = 0; local < 2; local++) {
+		walk_local = local;
+		EXPECT(check_every_fault(prepare_walk, body_walk, verify_walk) >
+		       0);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct check_test tests[] = {
+		CHECK_TEST(arguments_are_checked_before_anything_is_done),
+		CHECK_TEST(a_hole_is_told_after_the_rest_is_done),
+		CHECK_TEST(
+			dontneed_makes_private_pages_zero_and_gives_them_back),
+		CHECK_TEST(dontneed_brings_the_files_bytes_back),
+		CHECK_TEST(dontneed_leaves_shared_data_alone),
+		CHECK_TEST(dontneed_leaves_a_forks_other_half_alone),
+		CHECK_TEST(locked_memory_is_discarded_only_when_told_so),
+		CHECK_TEST(
+			sealed_memory_that_cannot_be_written_is_not_discarded),
+		CHECK_TEST(freed_pages_stay_until_they_are_reclaimed),
+		CHECK_TEST(pages_that_another_space_has_too_are_not_freed),
+		CHECK_TEST(only_private_anonymous_memory_can_be_freed),
+		CHECK_TEST(remove_punches_the_object_that_may_be_written),
+		CHECK_TEST(populating_stops_where_a_page_cannot_be_had),
+		CHECK_TEST(flags_cut_mappings_and_join_them_again),
+		CHECK_TEST(too_many_mappings_are_a_temporary_shortage),
+		CHECK_TEST(a_child_does_not_get_what_was_kept_from_it),
+		CHECK_TEST(discarding_agrees_with_the_kernel),
+		CHECK_TEST(flags_agree_with_the_kernel),
+		CHECK_TEST(populating_agrees_with_the_kernel),
+		CHECK_TEST(every_failure_leaves_the_space_whole),
+		{}
+	};
+
+	return check_main(argc, argv, "mm advise", tests);
+}

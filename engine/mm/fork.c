@@ -302,7 +302,8 @@ int msn_mm_fork(struct msn_mm *mm, struct msn_address_space *as,
 						   .as = as,
 						   .layout = mm->layout,
 						   .account = mm->account,
-						   .limits = &mm->limits });
+						   .limits = &mm->limits,
+						   .nodes = mm->nodes });
 
 	if (rc)
 		return msn_pass(rc);
@@ -314,6 +315,7 @@ int msn_mm_fork(struct msn_mm *mm, struct msn_address_space *as,
 			return msn_pass(rc);
 		msn_rwlock_write_nested(&child->mapping);
 		child->heap = mm->heap;
+		child->policy = msn_policy_ref(mm->policy);
 		rc = copy_vmas(mm, child);
 		if (rc == 0)
 			rc = fork_pages(mm, child);

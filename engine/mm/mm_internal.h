@@ -37,6 +37,7 @@ struct msn_mm {
 	struct msn_layout layout;     /* set once */
 	msn_account_id account;	      /* set once */
 	uint8_t origin[16];	      /* set once, by msn_mm_set_origin() */
+	uint64_t nodes[MSN_POLICY_MASK_WORDS]; /* set once */
 
 	struct msn_rwlock mapping; /* rank MSN_RANK_MM_MAPPING */
 	/*
@@ -50,6 +51,7 @@ struct msn_mm {
 	uint64_t stuck_locked;
 	struct msn_mm_limits limits; /* under mapping */
 	uint32_t def_flags; /* of new mappings (mlockall); under mapping */
+	struct msn_policy *policy;  /* set_mempolicy(); NULL; under mapping */
 	struct msn_addr_range heap; /* brk: its start and the break; mapping */
 
 	struct msn_rwlock active; /* rank MSN_RANK_MM_ACTIVE */

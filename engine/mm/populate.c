@@ -6,6 +6,7 @@
 #include "mm/mm_internal.h"
 
 #include "base/error.h"
+#include "mm/guard.h"
 #include "mm/zero.h"
 
 #include <errno.h>
@@ -133,6 +134,11 @@ int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
 		struct msn_seg seg = msn_pma_set_find(&mm->pmas, at);
 		int rc;
 
+		if (msn_seg_ok(seg) &&
+		    msn_pma_is_guard(msn_pma_set_value(&mm->pmas, seg))) {
+			at = msn_pma_set_range(seg).end; /* shows nothing */
+			continue;
+		}
 		if (msn_seg_ok(seg) &&
 		    !msn_is_zero_file(
 			    msn_pma_set_value(&mm->pmas, seg)->file)) {

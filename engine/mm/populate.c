@@ -67,6 +67,8 @@ int msn_mm_populate_range(struct msn_mm *mm, struct msn_addr_range ar,
 {
 	struct msn_seg s;
 
+	if (msn_addr_range_empty(ar))
+		return 0;
 	msn_read_scope(&mm->mapping);
 	for (s = msn_vma_set_lower(&mm->vmas, ar.start);
 	     msn_seg_ok(s) && msn_vma_set_range(s).start < ar.end;

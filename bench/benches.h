@@ -13,5 +13,7 @@ void bench_restore(const struct bench_opts *o);
 void bench_clone(const struct bench_opts *o);
 void bench_capture(const struct bench_opts *o);
 void bench_hostfile(const struct bench_opts *o);
+void bench_mm(const struct bench_opts *o);
+void bench_mapping_set(const struct bench_opts *o);
 
 #endif /* MSN_BENCH_BENCHES_H */

@@ -20,6 +20,8 @@ static const struct {
 	{ "clone", "an image to a space in this process", bench_clone },
 	{ "capture", "the pause of a captured process", bench_capture },
 	{ "hostfile", "buffered reads of a host file", bench_hostfile },
+	{ "mm", "calls on a space against system calls", bench_mm },
+	{ "mapset", "who maps a file, with 10000 spaces", bench_mapping_set },
 };
 
 static void usage(FILE *out)

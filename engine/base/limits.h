@@ -32,8 +32,8 @@
  */
 #define MSN_MANIFEST_BYTES_MAX (UINT64_C(64) << 20)
 
-/* Mappings of one space: ten times the default of vm.max_map_count. */
-#define MSN_MAPPING_COUNT_MAX 655300
+/* Mappings of one space: twenty times the default of vm.max_map_count. */
+#define MSN_MAPPING_COUNT_MAX 1310600
 
 /* Labels and attributes of a snapshot. */
 #define MSN_LABEL_COUNT_MAX 256

@@ -101,8 +101,6 @@ static int end_read(struct msn_hostfile *hf, struct msn_file_io io,
 		result = 0;
 	*done = result < 0 ? 0 : (size_t)result;
 	rc = result < 0 ? read_failed((int)result) : finish_read(hf, io, done);
-	count(&hf->did.reads, 1);
-	count(&hf->did.read_bytes, *done);
 	if (*done &&
 	    atomic_load_explicit(&hf->has_kept, memory_order_acquire)) {
 		msn_read_scope(&hf->io_lock);
@@ -123,6 +121,8 @@ static int read_plain(struct msn_hostfile *hf, struct msn_file_io io,
 			: msn_pread_full(read_fd(hf, io.offset, io.buf, io.len),
 					 io.buf, io.len, io.offset);
 
+	count(&hf->did.reads, 1);
+	count(&hf->did.read_bytes, n > 0 ? (size_t)n : 0);
 	return msn_pass(end_read(hf, io, n, done));
 }
 
@@ -143,6 +143,8 @@ struct batch {
 	size_t count;
 	size_t next; /* first read that is not all cut up */
 	size_t cut;  /* bytes of it that are */
+
+	uint64_t reads, read_bytes;
 
 	/* Of the first bytes that did not come, in order; 0: all did. */
 	int rc;
@@ -198,6 +200,8 @@ static void piece_done(struct msn_aio_req *req)
 	size_t done;
 	int rc = end_read(b->hf, p->io, req->result, &done);
 
+	b->reads++;
+	b->read_bytes += done;
 	if (rc)
 		note_bad(b, p, rc, done);
 	/* After a failure what is in flight is awaited, and no more started. */
@@ -222,6 +226,8 @@ static void run_batch(struct batch *b)
 	count(&b->hf->did.submissions, 1);
 	msn_aio_queue_many(b->aio, first, n);
 	msn_aio_drain(b->aio);
+	count(&b->hf->did.reads, b->reads);
+	count(&b->hf->did.read_bytes, b->read_bytes);
 }
 
 /* As run_batch(), with system calls: for when there is no aio. */
@@ -283,6 +289,8 @@ static size_t read_cached(struct msn_hostfile *hf, struct msn_file_io io)
 	if (n <= 0)
 		return 0;
 	io.len = (size_t)n;
+	count(&hf->did.reads, 1);
+	count(&hf->did.read_bytes, io.len);
 	return end_read(hf, io, n, &done) ? 0 : done;
 }
 

@@ -16,9 +16,11 @@
 #include "base/limits.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /*
@@ -128,14 +130,15 @@ static int map_internal(struct msn_file *file, struct msn_file_range r,
 	/* Relaxed: a late look costs one more mmap that fails. */
 	if (atomic_load_explicit(&hf->buffered, memory_order_relaxed))
 		return MSN_FILE_E_BUFFERED;
-	rc = open_windows(hf, r);
-	if (rc == NO_ROOM)
+	/* Acquire: the page cache does not have what is kept. */
+	if (atomic_load_explicit(&hf->has_kept, memory_order_acquire))
 		return MSN_FILE_E_BUFFERED;
-	if (rc < 0) { /* this process, or the file system, cannot */
+	rc = open_windows(hf, r);
+	if (rc == -ENODEV || rc == -EACCES || rc == -EPERM)
 		atomic_store_explicit(&hf->buffered, true,
 				      memory_order_relaxed);
+	if (rc)
 		return MSN_FILE_E_BUFFERED;
-	}
 	/* All of them are there: no system call, and no failure. */
 	return msn_pass(msn_windows_map(&hf->windows, r, out));
 }
@@ -164,7 +167,11 @@ static int64_t cached_pages(int fd, struct msn_file_range r)
 {
 	struct cache_range range = { r.start, msn_file_range_length(r) };
 	struct cache_stat stat;
+	struct statfs fs;
 
+	/* The pages are another file's, which the call does not look at. */
+	if (fstatfs(fd, &fs) < 0 || fs.f_type == OVERLAYFS_SUPER_MAGIC)
+		return -1;
 	if (syscall(SYS_cachestat, fd, &range, &stat, 0) < 0)
 		return -1;
 	return (int64_t)stat.cached;

@@ -17,7 +17,7 @@
  * docs/locking.md.
  *
  * Implementations: shmem/shmem.c (memfds, shared memory), sysv/segment.c,
- * hostfile/hostfile.c (a host file).  Each runs
+ * hostfile/mappable.c (a host file).  Each runs
  * tests/contract/test_mappable_contract.c.  Semantics: gVisor's
  * memmap.Mappable.
  */

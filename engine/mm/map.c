@@ -240,11 +240,9 @@ static int put_mapping(struct msn_mm *mm, struct mapping *m)
 	seg = msn_vma_add(mm, m->ar, v);
 	msn_mm_count_pages(mm, v->flags, (int64_t)msn_addr_range_length(m->ar));
 	rc = fill_mapping(mm, seg, m->ar, m->opts, m->list, m->count);
-	if (rc) {
-		/* Cuts were reserved, so this always goes through. */
-		msn_vma_cut_reserved(mm, m->ar);
-		msn_mm_unmap_gathered(mm, m->ar, &m->dropped);
-	}
+	/* Cuts were reserved, so this always goes through. */
+	if (rc)
+		msn_mm_unmap_reserved(mm, m->ar, &m->dropped);
 	return msn_pass(rc);
 }
 

@@ -30,7 +30,8 @@
 /* What a file descriptor stands for. */
 struct msn_open_file {
 	struct msn_identity *identity; /* borrowed; one open file, one */
-	struct msn_mappable *mappable; /* NULL: it cannot be mapped (-ENODEV) */
+	struct msn_mappable *mappable; /* NULL: it cannot be mapped */
+	int map_error;		       /* why not; 0: -ENODEV */
 	bool readable, writable;       /* how it was opened */
 	bool append_only;	       /* the inode is: no shared writing */
 	bool no_exec;		       /* on a file system mounted noexec */
@@ -75,6 +76,19 @@ MSN_MUST_CHECK int msn_mm_mremap(struct msn_mm *mm, uint64_t old_addr,
 				 uint64_t new_addr, uint64_t *out);
 
 /* ---- The heap: brk.c ----------------------------------------------------- */
+
+/*
+ * Where the heap begins, as a program's loader sets it: it is empty.  Whatever
+ * is mapped stays; listings call what meets the heap "[heap]".
+ */
+void msn_mm_set_heap(struct msn_mm *mm, uint64_t start);
+
+/*
+ * brk(2), as the system call and not as the C library has it: the heap's end
+ * becomes @addr.  Returns the end as it is then: @addr, or what it was if that
+ * cannot be (below the start, something in the way, a limit, no memory).
+ */
+uint64_t msn_mm_brk(struct msn_mm *mm, uint64_t addr);
 
 /* ---- Advice: advise.c ---------------------------------------------------- */
 
@@ -179,6 +193,19 @@ MSN_MUST_CHECK int msn_mm_msync(struct msn_mm *mm, uint64_t addr,
  */
 MSN_MUST_CHECK int msn_mm_mseal(struct msn_mm *mm, uint64_t addr,
 				uint64_t length, unsigned long flags);
+
+/*
+ * prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME): listings call anonymous memory at
+ * [@addr, @addr + @length) "[anon:NAME]", shared "[anon_shmem:NAME]"; NULL
+ * takes the name off.  Mappings with different names are never one.
+ *
+ * -EINVAL unaligned or wrapping, a name of 80 bytes and more (its end
+ * included), or with a character outside ' ' .. '~' or one of \\ ` $ [ ];
+ * -EBADF for other memory (what came before is named); -ENOMEM for a hole (the
+ * rest is named), or no memory for the name; -EAGAIN for no other memory.
+ */
+MSN_MUST_CHECK int msn_mm_set_anon_name(struct msn_mm *mm, uint64_t addr,
+					uint64_t length, const char *name);
 
 /* ---- Memory policy: mempolicy.c ------------------------------------------ */
 

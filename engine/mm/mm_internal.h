@@ -175,6 +175,18 @@ MSN_MUST_CHECK int msn_mm_unmap_locked(struct msn_mm *mm,
 				       struct msn_addr_range ar,
 				       struct msn_dropped *d);
 
+/*
+ * Makes sure that one mapping can be added, and that msn_mm_unmap_reserved()
+ * can take two away again.  -ENOMEM.  Lock as above.
+ */
+MSN_MUST_CHECK int msn_mm_reserve_unmap(struct msn_mm *mm,
+					struct msn_dropped *d);
+
+/* munmap() of @ar, inside one mapping, reserved: never fails.  Lock as above.
+ */
+void msn_mm_unmap_reserved(struct msn_mm *mm, struct msn_addr_range ar,
+			   struct msn_dropped *d);
+
 /* ---- map.c --------------------------------------------------------------- */
 
 /* What a mapping is refused for, and when Linux says so. */
@@ -340,8 +352,15 @@ MSN_MUST_CHECK int msn_mm_populate_as(struct msn_mm *mm, struct msn_seg vma,
 				      struct msn_addr_range ar, bool write);
 
 /*
- * mm_populate() of Linux: the above for every mapping in @ar that wants it
- * (those that are locked on fault do not).  With @ignore goes on past what
+ * A platform with kernel faults has to have all pages of what was just mapped
+ * at @ar, inside one mapping; any other needs nothing.  On failure none of them
+ * is left.  Mapping lock held for writing; takes the active lock.
+ */
+MSN_MUST_CHECK int msn_mm_fill(struct msn_mm *mm, struct msn_addr_range ar);
+
+/*
+ * mm_populate() of Linux: msn_mm_populate() for every mapping in @ar that wants
+ * it (those that are locked on fault do not).  With @ignore goes on past what
  * cannot be had; else says why as mlock(2) does.  Takes the locks it needs.
  */
 MSN_MUST_CHECK int msn_mm_populate_range(struct msn_mm *mm,

@@ -165,3 +165,22 @@ int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
 	}
 	return 0;
 }
+
+int msn_mm_fill(struct msn_mm *mm, struct msn_addr_range ar)
+{
+	struct msn_seg s;
+	int rc = 0;
+
+	if (!mm->as->ops->kernel_faults || msn_addr_range_empty(ar))
+		return 0;
+	s = msn_vma_set_find(&mm->vmas, ar.start);
+	msn_write_scope(&mm->active);
+	/* Nobody tells when the kernel gives it a page of its own. */
+	if (msn_vma_private(msn_vma_set_value(&mm->vmas, s)))
+		rc = msn_vma_prepare_anon(mm, s);
+	if (rc == 0)
+		rc = msn_mm_place_all(mm, s, ar, (struct msn_commit){ 0 });
+	if (rc)
+		msn_mm_drop_pages(mm, ar, false);
+	return msn_pass(rc);
+}

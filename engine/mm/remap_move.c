@@ -15,8 +15,7 @@
 
 #include <errno.h>
 
-/* Nodes for what a move does to mappings and to placements in the end. */
-#define VMA_CHANGES 6
+/* Nodes for the cuts at both ends of a move. */
 #define PMA_CUTS 4
 
 static struct msn_vma *value(struct msn_mm *mm, struct msn_seg s)
@@ -127,46 +126,6 @@ static bool may_charge(const struct msn_remap *r, const struct msn_vma *v)
 				 r->keeps_source ? r->new_len : r->delta);
 }
 
-/* Everything that adding and removing a mapping may need. */
-static int reserve(struct msn_remap *r)
-{
-	int rc = msn_segset_reserve(&r->mm->vmas.core, VMA_CHANGES);
-
-	if (rc == 0) {
-		msn_write_scope(&r->mm->active);
-		rc = msn_segset_reserve(&r->mm->pmas.core, PMA_CUTS);
-	}
-	if (rc == 0)
-		rc = msn_dropped_reserve(&r->dropped, 4);
-	return msn_pass(rc);
-}
-
-/* A platform that handles faults by itself has to have all pages at once. */
-static int fill(struct msn_mm *mm, struct msn_addr_range ar)
-{
-	struct msn_seg s;
-	int rc = 0;
-
-	if (!mm->as->ops->kernel_faults || msn_addr_range_empty(ar))
-		return 0;
-	s = msn_vma_set_find(&mm->vmas, ar.start);
-	msn_write_scope(&mm->active);
-	/* Nobody tells when the kernel gives it a page of its own. */
-	if (msn_vma_private(value(mm, s)))
-		rc = msn_vma_prepare_anon(mm, s);
-	if (rc == 0)
-		rc = msn_mm_place_all(mm, s, ar, (struct msn_commit){ 0 });
-	if (rc)
-		msn_mm_drop_pages(mm, ar, false);
-	return msn_pass(rc);
-}
-
-static void take_away(struct msn_remap *r, struct msn_addr_range ar)
-{
-	msn_vma_cut_reserved(r->mm, ar);
-	msn_mm_unmap_gathered(r->mm, ar, &r->dropped);
-}
-
 int msn_mm_grow_mapping(struct msn_remap *r)
 {
 	struct msn_mm *mm = r->mm;
@@ -178,7 +137,7 @@ int msn_mm_grow_mapping(struct msn_remap *r)
 
 	if (!may_charge(r, &v))
 		return msn_fail(-ENOMEM);
-	rc = reserve(r);
+	rc = msn_mm_reserve_unmap(mm, &r->dropped);
 	if (rc)
 		return msn_pass(rc);
 	v.offset += msn_addr_range_length(whole);
@@ -190,9 +149,9 @@ int msn_mm_grow_mapping(struct msn_remap *r)
 		return msn_pass(rc);
 	msn_vma_add(mm, more, &v);
 	msn_mm_count_pages(mm, v.flags, (int64_t)r->delta);
-	rc = fill(mm, more);
+	rc = msn_mm_fill(mm, more);
 	if (rc)
-		take_away(r, more);
+		msn_mm_unmap_reserved(mm, more, &r->dropped);
 	return msn_pass(rc);
 }
 
@@ -255,14 +214,14 @@ static int make_copy(struct msn_remap *r, const struct msn_vma *v)
 		return msn_pass(rc);
 	msn_vma_add(mm, dst, v);
 	msn_mm_count_pages(mm, v->flags, (int64_t)r->new_len);
-	rc = fill(mm,
-		  (struct msn_addr_range){ dst.start + r->old_len, dst.end });
+	rc = msn_mm_fill(
+		mm, (struct msn_addr_range){ dst.start + r->old_len, dst.end });
 	if (rc == 0 && r->old_len) {
 		msn_write_scope(&mm->active);
 		rc = move_pages(mm, src, r->new_addr);
 	}
 	if (rc)
-		take_away(r, dst);
+		msn_mm_unmap_reserved(mm, dst, &r->dropped);
 	return msn_pass(rc);
 }
 
@@ -281,7 +240,7 @@ static void undo_copy(struct msn_remap *r)
 		msn_write_scope(&mm->active);
 		rc = move_pages(mm, dst, r->addr);
 	}
-	take_away(r, rc ? src : dst);
+	msn_mm_unmap_reserved(mm, rc ? src : dst, &r->dropped);
 }
 
 int msn_mm_move_mapping(struct msn_remap *r)
@@ -297,19 +256,19 @@ int msn_mm_move_mapping(struct msn_remap *r)
 	if (mm->vmas.core.count + 3 >= mm->limits.mappings ||
 	    !may_charge(r, &v))
 		return msn_fail(-ENOMEM);
-	rc = reserve(r);
+	rc = msn_mm_reserve_unmap(mm, &r->dropped);
 	if (rc == 0)
 		rc = make_copy(r, &v);
 	if (rc)
 		return msn_pass(rc);
 	if (r->keeps_source) {
-		rc = fill(mm, src);
+		rc = msn_mm_fill(mm, src);
 		if (rc)
 			undo_copy(r);
 		else
 			leave_empty(r, whole);
 	} else if (r->old_len) {
-		take_away(r, src);
+		msn_mm_unmap_reserved(mm, src, &r->dropped);
 	}
 	return msn_pass(rc);
 }

@@ -92,6 +92,17 @@ static void describe_line(const struct msn_mapping_view *v,
 	};
 }
 
+/*
+ * vma_is_initial_heap() of Linux.  A name that cannot be changed is one that
+ * the mapping was made with, and stays.
+ */
+static bool is_heap(const struct msn_mm *mm, const struct msn_mapping_view *v)
+{
+	return !v->identity && !v->mappable && v->addr.start < mm->heap.end &&
+	       v->addr.end > mm->heap.start &&
+	       (!*v->name || v->name_mut != MSN_NAME_MUT_DISALLOWED);
+}
+
 void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
 			  struct msn_maps_line *out)
 {
@@ -99,14 +110,15 @@ void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
 
 	view_mapping(mm, s, &v);
 	describe_line(&v, out);
+	if (is_heap(mm, &v))
+		out->name = "[heap]";
 }
 
-static int list_mapping(void *ctx, const struct msn_mapping_view *v)
+static int list_mapping(struct msn_mm *mm, struct msn_seg s, struct listing *l)
 {
 	struct msn_maps_line line;
-	struct listing *l = ctx;
 
-	describe_line(v, &line);
+	msn_mm_describe_line(mm, s, &line);
 	if (l->cap - l->len < MSN_MAPS_LINE_MAX) {
 		size_t cap = l->cap * 2 + 2 * MSN_MAPS_LINE_MAX;
 		char *grown = msn_realloc_array(l->text, cap, 1);
@@ -123,8 +135,14 @@ static int list_mapping(void *ctx, const struct msn_mapping_view *v)
 int msn_mm_maps(struct msn_mm *mm, char **out)
 {
 	struct listing l = { 0 };
-	int rc = msn_mm_for_each_mapping(mm, list_mapping, &l);
+	int rc = 0;
 
+	{
+		msn_read_scope(&mm->mapping);
+		for (struct msn_seg s = msn_vma_set_first(&mm->vmas);
+		     msn_seg_ok(s) && rc == 0; s = msn_seg_next(s))
+			rc = list_mapping(mm, s, &l);
+	}
 	if (rc == 0 && !l.text) {
 		l.text = msn_strdup("");
 		rc = l.text ? 0 : msn_fail(-ENOMEM);

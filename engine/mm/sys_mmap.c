@@ -109,7 +109,7 @@ static int check_file(const struct msn_open_file *f, struct msn_mmap_opts *o)
 		o->max_perms &= ~(unsigned)MSN_ACCESS_EXEC;
 	}
 	if (!f->mappable && !f->zero)
-		return -ENODEV;
+		return f->map_error ? f->map_error : -ENODEV;
 	if (o->grows_down)
 		return -EINVAL;
 	if (!f->mappable)
@@ -173,6 +173,7 @@ static int make_shared(struct msn_mm *mm, const struct msn_mmap_call *c,
 	o->private = false;
 	if (refusal->late || !c->shared)
 		return 0;
+	o->name_mut = MSN_NAME_MUT_ANON_SHMEM;
 	return msn_pass(c->shared(c->ctx, size, &o->mappable, id));
 }
 

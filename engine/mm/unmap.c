@@ -116,6 +116,27 @@ int msn_mm_unmap_locked(struct msn_mm *mm, struct msn_addr_range ar,
 	return msn_pass(rc);
 }
 
+int msn_mm_reserve_unmap(struct msn_mm *mm, struct msn_dropped *d)
+{
+	/* One to add, and two cuts for each of the two. */
+	int rc = msn_segset_reserve(&mm->vmas.core, CUTS + 1);
+
+	if (rc == 0) {
+		msn_write_scope(&mm->active);
+		rc = msn_segset_reserve(&mm->pmas.core, CUTS);
+	}
+	if (rc == 0)
+		rc = msn_dropped_reserve(d, CUTS);
+	return msn_pass(rc);
+}
+
+void msn_mm_unmap_reserved(struct msn_mm *mm, struct msn_addr_range ar,
+			   struct msn_dropped *d)
+{
+	msn_vma_cut_reserved(mm, ar);
+	msn_mm_unmap_gathered(mm, ar, d);
+}
+
 int msn_mm_munmap(struct msn_mm *mm, uint64_t addr, uint64_t length)
 {
 	struct msn_dropped dropped = { 0 };

@@ -251,6 +251,7 @@ struct engine *engine_new(const struct kernel_layout *layout)
 	opts = engine_space_opts(e, &limits);
 	if (msn_platform_none_new(&opts.as) || msn_mm_new(&e->mm[0], &opts))
 		die("no space");
+	msn_mm_set_heap(e->mm[0], layout->brk);
 	for (size_t i = 0; i < layout->foreign_count; i++)
 		map_foreign(e, &layout->foreign[i]);
 	return e;

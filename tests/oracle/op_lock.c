@@ -14,11 +14,7 @@
 /* ---- mlock --------------------------------------------------------------- */
 
 OP_KERNEL(mlock, SYS_mlock)
-
-static void run_mlock(struct engine *e, const struct step *s, struct outcome *o)
-{
-	o->result = msn_mm_mlock(engine_mm(e, s), s->args[0], s->args[1], 0);
-}
+OP_ENGINE(mlock, msn_mm_mlock(mm, a[0], a[1], 0))
 
 const struct op op_mlock = {
 	.name = "mlock",
@@ -38,13 +34,7 @@ static void make_mlock2(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(mlock2, SYS_mlock2)
-
-static void run_mlock2(struct engine *e, const struct step *s,
-		       struct outcome *o)
-{
-	o->result = msn_mm_mlock(engine_mm(e, s), s->args[0], s->args[1],
-				 (int)s->args[2]);
-}
+OP_ENGINE(mlock2, msn_mm_mlock(mm, a[0], a[1], (int)a[2]))
 
 const struct op op_mlock2 = {
 	.name = "mlock2",
@@ -58,12 +48,7 @@ const struct op op_mlock2 = {
 };
 
 OP_KERNEL(munlock, SYS_munlock)
-
-static void run_munlock(struct engine *e, const struct step *s,
-			struct outcome *o)
-{
-	o->result = msn_mm_munlock(engine_mm(e, s), s->args[0], s->args[1]);
-}
+OP_ENGINE(munlock, msn_mm_munlock(mm, a[0], a[1]))
 
 const struct op op_munlock = {
 	.name = "munlock",
@@ -82,12 +67,7 @@ static void make_mlockall(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(mlockall, SYS_mlockall)
-
-static void run_mlockall(struct engine *e, const struct step *s,
-			 struct outcome *o)
-{
-	o->result = msn_mm_mlockall(engine_mm(e, s), (int)s->args[0]);
-}
+OP_ENGINE(mlockall, msn_mm_mlockall(mm, (int)a[0]))
 
 const struct op op_mlockall = {
 	.name = "mlockall",
@@ -106,13 +86,7 @@ static void make_nothing(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(munlockall, SYS_munlockall)
-
-static void run_munlockall(struct engine *e, const struct step *s,
-			   struct outcome *o)
-{
-	(void)o;
-	msn_mm_munlockall(engine_mm(e, s));
-}
+OP_ENGINE(munlockall, (msn_mm_munlockall(mm), (void)a, 0))
 
 const struct op op_munlockall = {
 	.name = "munlockall",
@@ -141,12 +115,7 @@ static void make_msync(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(msync, SYS_msync)
-
-static void run_msync(struct engine *e, const struct step *s, struct outcome *o)
-{
-	o->result = msn_mm_msync(engine_mm(e, s), s->args[0], s->args[1],
-				 (int)s->args[2]);
-}
+OP_ENGINE(msync, msn_mm_msync(mm, a[0], a[1], (int)a[2]))
 
 const struct op op_msync = {
 	.name = "msync",
@@ -221,6 +190,7 @@ static void make_mseal(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(mseal, SYS_mseal)
+OP_ENGINE(mseal, msn_mm_mseal(mm, a[0], a[1], a[2]))
 
 const struct op op_mseal = {
 	.name = "mseal",
@@ -230,6 +200,7 @@ const struct op op_mseal = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_mseal,
 	.kernel = kernel_mseal,
+	.engine = run_mseal,
 };
 
 /* ---- madvise ------------------------------------------------------------- */
@@ -275,13 +246,7 @@ static void make_madvise(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(madvise, SYS_madvise)
-
-static void run_madvise(struct engine *e, const struct step *s,
-			struct outcome *o)
-{
-	o->result = msn_mm_madvise(engine_mm(e, s), s->args[0], s->args[1],
-				   (int)s->args[2]);
-}
+OP_ENGINE(madvise, msn_mm_madvise(mm, a[0], a[1], (int)a[2]))
 
 const struct op op_madvise = {
 	.name = "madvise",

@@ -183,6 +183,16 @@ static void make_mremap(struct gen *g, struct step *s)
 
 OP_KERNEL(mremap, SYS_mremap)
 
+static void run_mremap(struct engine *e, const struct step *s,
+		       struct outcome *o)
+{
+	uint64_t at = 0;
+	int rc = msn_mm_mremap(engine_mm(e, s), s->args[0], s->args[1],
+			       s->args[2], (int)s->args[3], s->args[4], &at);
+
+	o->result = rc ? rc : (int64_t)at;
+}
+
 const struct op op_mremap = {
 	.name = "mremap",
 	.errors = { EPERM, EAGAIN, ENOMEM, EFAULT, EINVAL },
@@ -191,4 +201,5 @@ const struct op op_mremap = {
 	.ranges = { { true, 0, 1 }, { true, 4, 2 } },
 	.make = make_mremap,
 	.kernel = kernel_mremap,
+	.engine = run_mremap,
 };

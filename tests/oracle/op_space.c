@@ -27,6 +27,7 @@ static void make_brk(struct gen *g, struct step *s)
 }
 
 OP_KERNEL(brk, SYS_brk)
+OP_ENGINE(brk, (int64_t)msn_mm_brk(mm, a[0]))
 
 const struct op op_brk = {
 	.name = "brk",
@@ -34,6 +35,7 @@ const struct op op_brk = {
 	.weight = 3,
 	.make = make_brk,
 	.kernel = kernel_brk,
+	.engine = run_brk,
 };
 
 /* ---- setrlimit ----------------------------------------------------------- */

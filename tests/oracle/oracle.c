@@ -192,30 +192,53 @@ static void read_steps(const char *path, struct steps *list)
 	fclose(f);
 }
 
-/* In this process, so that a debugger sees it. */
-static int replay(const struct options *o, const char *path)
+struct script {
+	const struct options *o;
+	const char *path;
+};
+
+/* Takes the steps of a script; ctx is a struct script. */
+static void run_script(struct trial *t, void *ctx)
 {
-	struct world *w = world_new(&o->world);
+	const struct script *q = ctx;
+	struct world *w = world_new(&q->o->world);
 	struct steps list = { 0 };
 	struct difference d;
-	size_t i;
 
-	read_steps(path, &list);
-	for (i = 0; i < list.count; i++) {
+	read_steps(q->path, &list);
+	for (size_t i = 0; i < list.count && !t->different; i++) {
+		trial_add(t, &list.list[i]);
 		if (world_step(w, &list.list[i], true, &d) != WORLD_DIFFERENT)
 			continue;
-		printf("%s: difference in %s at step %zu\n", path,
-		       facet_names[d.facet], i + 1);
-		step_print(stdout, &list.list[i]);
-		printf("%s", d.text);
+		trial_differs(t, &d);
 		free(d.text);
-		break;
 	}
-	if (i == list.count)
-		printf("%s: %zu steps agree\n", path, i);
 	world_free(w);
 	steps_free(&list);
-	return i < list.count;
+}
+
+/* @apart: not in this process, where a debugger sees it. */
+static int replay(const struct options *o, const char *path, bool apart)
+{
+	struct script q = { o, path };
+	struct trial *t = trial_new();
+	bool different;
+
+	if (apart)
+		trial_run(t, run_script, &q);
+	else
+		run_script(t, &q);
+	different = t->different;
+	if (different) {
+		printf("%s: difference in %s\n", path, t->signature);
+		if (t->count)
+			step_print(stdout, &t->list[t->count - 1]);
+		printf("%s", t->text);
+	} else {
+		printf("%s: %zu steps agree\n", path, t->count);
+	}
+	trial_free(t);
+	return different;
 }
 
 /* ---- Arguments ----------------------------------------------------------- */
@@ -388,8 +411,8 @@ int main(int argc, char **argv)
 		o.steps = 20000;
 	if (!script)
 		return run_random(&o);
-	rc = replay(&o, script);
+	rc = replay(&o, script, optind < argc);
 	for (; optind < argc; optind++)
-		rc |= replay(&o, argv[optind]);
+		rc |= replay(&o, argv[optind], true);
 	return rc;
 }

@@ -302,6 +302,8 @@ static void run_one(struct side *side, const struct step *s, struct outcome *o)
 enum world_result world_step(struct world *w, const struct step *s,
 			     bool everything, struct difference *d)
 {
+	if (!w->side[0]->ops->can(s->op) || !w->side[1]->ops->can(s->op))
+		return WORLD_PASSED;
 	if (!(w->side[0]->spaces & 1U << s->space) || step_is_forbidden(s))
 		return WORLD_PASSED;
 	for (int i = 0; i < 2; i++)

@@ -14,10 +14,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define PAGE ((size_t)MSN_PAGE_SIZE)
@@ -33,20 +35,36 @@ static const char *const place_names[PLACES] = { "/tmp", "/dev/shm", "memfd" };
 #define FOR_EACH_PLACE(p) for (enum place p = 0; p < PLACES; p++)
 #define FOR_BOTH_WAYS(b) for (int b = 0; b < 2; b++)
 
+/* TMPDIR puts the disk's files on another file system. */
+static inline const char *folder_of(enum place p)
+{
+	const char *dir = p == ON_DISK ? getenv("TMPDIR") : NULL;
+
+	return dir ? dir : place_names[p];
+}
+
 /* A new empty file without a name, open for reading and writing. */
 static inline int new_file(enum place p)
 {
-	char path[64];
+	char path[256];
 	int fd;
 
 	if (p == IN_MEMORY)
 		return memfd_create("hostfile",
 				    MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	snprintf(path, sizeof(path), "%s/memsnap-test-XXXXXX", place_names[p]);
+	snprintf(path, sizeof(path), "%s/memsnap-test-XXXXXX", folder_of(p));
 	fd = mkostemp(path, O_CLOEXEC);
 	CHECK(fd >= 0);
 	unlink(path);
 	return fd;
+}
+
+/* Does its page cache belong to another file, so that cachestat sees none? */
+static inline bool is_stacked(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC;
 }
 
 /* The same file opened once more. */

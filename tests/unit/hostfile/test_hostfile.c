@@ -241,31 +241,47 @@ static void a_range_over_many_windows_is_read_whole(void)
 
 /* ---- Residency ----------------------------------------------------------- */
 
+/* What mincore says of the first nine pages of @fd. */
+static void resident_to_mmap(int fd, uint8_t *vec)
+{
+	void *at = mmap(NULL, 9 * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+
+	CHECK(at != MAP_FAILED);
+	CHECK(mincore(at, 9 * PAGE, vec) == 0);
+	munmap(at, 9 * PAGE);
+	for (int i = 0; i < 9; i++)
+		vec[i] &= 1;
+}
+
 static void what_is_in_the_page_cache_is_resident(void)
 {
 	/* pages   0 1 2 3 4 5 6 7, written 0 to 3 and 6, a hole elsewhere */
-	static const uint8_t want[] = { 1, 1, 1, 1, 0, 0, 1, 0, 0 };
+	static const uint8_t sparse[] = { 1, 1, 1, 1, 0, 0, 1, 0, 0 };
 
 	FOR_EACH_PLACE(p)
 	{
 		FOR_BOTH_WAYS(buffered)
 		{
 			int fd = new_file(p);
-			uint8_t vec[9];
+			uint8_t vec[9], told[9];
 			struct msn_hostfile *hf;
 
 			CHECK(ftruncate(fd, 8 * (off_t)PAGE) == 0);
 			fill(fd, 4 * PAGE);
 			CHECK(msn_pwrite_full(fd, "x", 1, 6 * PAGE) == 0);
 			hf = host_of(fd, buffered);
-			memset(vec, 0xff, sizeof(vec));
-			CHECK(msn_file_resident(file_of(hf), FILE_PAGES(0, 9),
-						vec) == 0);
-			EXPECT(memcmp(vec, want, 9) == 0);
-			/* Asking brought nothing in. */
-			CHECK(msn_file_resident(file_of(hf), FILE_PAGES(4, 6),
-						vec) == 0);
-			EXPECT(!vec[0] && !vec[1]);
+			/* Twice: asking brings nothing in. */
+			for (int i = 0; i < 2; i++) {
+				memset(vec, 0xff, sizeof(vec));
+				CHECK(msn_file_resident(file_of(hf),
+							FILE_PAGES(0, 9),
+							vec) == 0);
+				resident_to_mmap(fd, told);
+				EXPECT(memcmp(vec, told, 9) == 0);
+				/* A disk may keep larger pieces. */
+				EXPECT(p == ON_DISK ||
+				       memcmp(vec, sparse, 9) == 0);
+			}
 			host_free(hf);
 		}
 	}

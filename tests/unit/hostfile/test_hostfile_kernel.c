@@ -51,9 +51,20 @@ static size_t pick_offset(struct pair *p)
 	}
 }
 
-static void pair_make(struct pair *p, enum place place, bool buffered,
-		      uint64_t seed)
+/* Half of the lengths are whole pages, as direct I/O wants them. */
+static size_t pick_length(struct pair *p)
 {
+	size_t pages = 1 + pick(p, STEP_MAX / PAGE);
+
+	return pick(p, 2) ? pages * PAGE : 1 + pick(p, STEP_MAX);
+}
+
+/* @flags: of the descriptor that the host file is made of, beside O_RDWR. */
+static void pair_make(struct pair *p, enum place place, bool buffered,
+		      int flags, uint64_t seed)
+{
+	int fd;
+
 	*p = (struct pair){ .ours = new_file(place),
 			    .theirs = new_file(place),
 			    .buffered = buffered,
@@ -62,7 +73,10 @@ static void pair_make(struct pair *p, enum place place, bool buffered,
 	CHECK(ftruncate(p->ours, (off_t)PAGE) == 0);
 	CHECK(ftruncate(p->theirs, (off_t)PAGE) == 0);
 	p->size = PAGE;
-	p->hf = host_of(dup(p->ours), buffered);
+	fd = open_again(p->ours, O_RDWR | flags);
+	if (fd < 0) /* no direct I/O here */
+		fd = dup(p->ours);
+	p->hf = host_of(fd, buffered);
 	p->file = file_of(p->hf);
 	p->map = mmap(NULL, FILE_MAX + STEP_MAX, PROT_READ | PROT_WRITE,
 		      MAP_SHARED, p->theirs, 0);
@@ -80,7 +94,7 @@ static void pair_free(struct pair *p)
 static void store(struct pair *p)
 {
 	char buf[STEP_MAX];
-	size_t at = pick_offset(p), len = 1 + pick(p, STEP_MAX);
+	size_t at = pick_offset(p), len = pick_length(p);
 	size_t ours, theirs;
 	int rc, real;
 
@@ -97,8 +111,8 @@ static void store(struct pair *p)
 
 static void load(struct pair *p)
 {
-	static char a[STEP_MAX], b[STEP_MAX];
-	size_t at = pick_offset(p), len = 1 + pick(p, STEP_MAX);
+	static _Alignas(4096) char a[STEP_MAX], b[STEP_MAX];
+	size_t at = pick_offset(p), len = pick_length(p);
 	size_t ours, theirs;
 	int rc = msn_file_read(p->file, at, a, len, &ours);
 	int real = msn_safecopy(b, p->map + at, len, &theirs);
@@ -110,13 +124,13 @@ static void load(struct pair *p)
 
 static void load_batch(struct pair *p)
 {
-	static char a[4][STEP_MAX], b[STEP_MAX];
+	static _Alignas(4096) char a[4][STEP_MAX], b[STEP_MAX];
 	struct msn_file_io io[4];
 	int rc, real = 0;
 
 	for (int i = 0; i < 4; i++)
 		io[i] = (struct msn_file_io){ pick_offset(p), a[i],
-					      1 + pick(p, STEP_MAX) };
+					      pick_length(p) };
 	rc = msn_file_buffer_read_batch(p->file, io, 4);
 	for (int i = 0; i < 4; i++) {
 		size_t done;
@@ -244,12 +258,12 @@ static void step(struct pair *p)
 	}
 }
 
-static void agree(enum place place, bool buffered)
+static void agree(enum place place, bool buffered, int flags)
 {
 	int steps = CHECK_SANITIZED ? 600 : 3000;
 	struct pair p;
 
-	pair_make(&p, place, buffered, check_seed());
+	pair_make(&p, place, buffered, flags, check_seed());
 	for (int i = 0; i < steps; i++) {
 		step(&p);
 		if (i % 16 == 0)
@@ -261,24 +275,31 @@ static void agree(enum place place, bool buffered)
 
 static void mapped_files_on_a_disk_agree_with_the_kernel(void)
 {
-	agree(ON_DISK, false);
+	agree(ON_DISK, false, 0);
 }
 
 static void mapped_files_on_tmpfs_agree_with_the_kernel(void)
 {
-	agree(ON_TMPFS, false);
-	agree(IN_MEMORY, false);
+	agree(ON_TMPFS, false, 0);
+	agree(IN_MEMORY, false, 0);
 }
 
 static void buffered_files_on_a_disk_agree_with_the_kernel(void)
 {
-	agree(ON_DISK, true);
+	agree(ON_DISK, true, 0);
 }
 
 static void buffered_files_on_tmpfs_agree_with_the_kernel(void)
 {
-	agree(ON_TMPFS, true);
-	agree(IN_MEMORY, true);
+	agree(ON_TMPFS, true, 0);
+	agree(IN_MEMORY, true, 0);
+}
+
+static void awkward_descriptors_agree_with_the_kernel(void)
+{
+	agree(ON_DISK, false, O_DIRECT);
+	agree(ON_DISK, true, O_DIRECT);
+	agree(ON_TMPFS, true, O_APPEND);
 }
 
 int main(int argc, char **argv)
@@ -288,6 +309,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(mapped_files_on_tmpfs_agree_with_the_kernel),
 		CHECK_TEST(buffered_files_on_a_disk_agree_with_the_kernel),
 		CHECK_TEST(buffered_files_on_tmpfs_agree_with_the_kernel),
+		CHECK_TEST(awkward_descriptors_agree_with_the_kernel),
 		{}
 	};
 

@@ -61,6 +61,7 @@ static void allocate(struct world *w, uint64_t space)
 	struct msn_memfile_alloc opts = {
 		.length = (1 + below(w, 12)) * PAGE,
 		.account = (msn_account_id)space,
+		.direction = below(w, 4) ? MSN_BOTTOM_UP : MSN_TOP_DOWN,
 		.near = below(w, 2) ? w->last[space] : 0,
 	};
 

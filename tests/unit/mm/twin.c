@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -39,30 +38,42 @@ struct outcome {
 
 typedef int (*peek_fn)(void *ctx, uint64_t addr);
 
+/* Who is looked at: how to, and where its page 0 is. */
+struct looked_at {
+	peek_fn peek;
+	void *ctx;
+	uint64_t base;
+};
+
 /* Appends what a line of maps says, if it is about the compared pages. */
-static size_t add_line(char *out, size_t len, const char *line, peek_fn peek,
-		       void *ctx)
+static size_t add_line(char *out, size_t len, const char *line,
+		       const struct looked_at *at)
 {
 	uint64_t start, end, offset;
 	char perms[8];
+	size_t n = strcspn(line, "\n");
+	const char *heap = n > 6 && memcmp(line + n - 6, "[heap]", 6) == 0
+				   ? " [heap]"
+				   : "";
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64, &start, &end,
 		   perms, &offset) != 4 ||
-	    start < AT(0) || start >= AT(TWIN_PAGES))
+	    start < at->base || start >= at->base + TWIN_PAGES * PAGE)
 		return len;
 	len += (size_t)snprintf(out + len, SHAPE_MAX - len,
-				"%" PRIu64 "-%" PRIu64 " %s %" PRIu64 " \"",
-				(start - BASE) / PAGE, (end - BASE) / PAGE,
-				perms, offset / PAGE);
+				"%" PRIu64 "-%" PRIu64 " %s %" PRIu64 "%s \"",
+				(start - at->base) / PAGE,
+				(end - at->base) / PAGE, perms, offset / PAGE,
+				heap);
 	for (; start < end && len + 8 < SHAPE_MAX; start += PAGE) {
-		int c = peek(ctx, start);
+		int c = at->peek(at->ctx, start);
 
 		out[len++] = (char)(c < 0 ? '!' : c ? c : '.');
 	}
 	return len + (size_t)snprintf(out + len, SHAPE_MAX - len, "\"\n");
 }
 
-static void take_shape(char *out, const char *maps, peek_fn peek, void *ctx)
+static void take_shape(char *out, const char *maps, struct looked_at at)
 {
 	size_t len = 0;
 
@@ -70,7 +81,7 @@ static void take_shape(char *out, const char *maps, peek_fn peek, void *ctx)
 	while (*maps && len + 256 < SHAPE_MAX) {
 		const char *end = strchr(maps, '\n');
 
-		len = add_line(out, len, maps, peek, ctx);
+		len = add_line(out, len, maps, &at);
 		if (!end)
 			break;
 		maps = end + 1;
@@ -84,9 +95,12 @@ static char letter(uint64_t page)
 
 /* ---- The kernel ---------------------------------------------------------- */
 
+/* The heap of a process is where it is: page 0 is where suits it. */
+static uint64_t kernel_base = BASE;
+
 static void *pointer(uint64_t page)
 {
-	return (void *)(uintptr_t)AT(page);
+	return (void *)(uintptr_t)(kernel_base + page * PAGE);
 }
 
 static int peek_kernel(void *ctx, uint64_t addr)
@@ -130,18 +144,25 @@ static void touch_kernel(const struct twin_step *s)
 	}
 }
 
-static long move_heap(uint64_t page)
+/*
+ * Makes the heap of this child empty and calls its first page @page.  Nothing
+ * here uses memory from it any more.
+ */
+static long empty_heap(uint64_t page)
 {
-	unsigned long at = (unsigned long)AT(page);
-	/* The start is never above the break. */
-	unsigned long now = (unsigned long)syscall(SYS_brk, 0);
-	int first = at < now ? PR_SET_MM_START_BRK : PR_SET_MM_BRK;
-	int then = at < now ? PR_SET_MM_BRK : PR_SET_MM_START_BRK;
+	const char *stat = strrchr(read_proc("/proc/self/stat"), ')');
+	unsigned long long start = 0;
 
-	return prctl(PR_SET_MM, first, at, 0, 0) ||
-			       prctl(PR_SET_MM, then, at, 0, 0)
-		       ? -1
-		       : 0;
+	/* start_brk is the 47th field; this is behind the second. */
+	for (int field = 3; stat && field <= 47; field++)
+		stat = strchr(stat + 1, ' ');
+	if (stat)
+		start = strtoull(stat, NULL, 10);
+	if (!start || start % PAGE ||
+	    (uint64_t)syscall(SYS_brk, start) != start)
+		return -1;
+	kernel_base = start - page * PAGE;
+	return 0;
 }
 
 static long call_kernel(const struct twin_step *s, uint64_t *value)
@@ -168,17 +189,18 @@ static long call_kernel(const struct twin_step *s, uint64_t *value)
 	case TWIN_SEAL:
 		return syscall(SYS_mseal, pointer(s->page), len, s->flags);
 	case TWIN_HEAP:
-		return move_heap(s->page);
+		return empty_heap(s->page);
 	case TWIN_BRK:
-		*value = (uint64_t)syscall(SYS_brk, AT(s->page) + s->bytes) -
-			 BASE;
+		*value = (uint64_t)syscall(SYS_brk, (char *)pointer(s->page) +
+							    s->bytes) -
+			 kernel_base;
 		return 0;
 	case TWIN_BIND:
 		return syscall(SYS_mbind, pointer(s->page), len, s->mode,
 			       &s->nodes, 65, s->flags);
 	}
 	if (rc != -1)
-		*value = ((uint64_t)rc - BASE) / PAGE;
+		*value = ((uint64_t)rc - kernel_base) / PAGE;
 	return rc == -1 ? -1 : 0;
 }
 
@@ -206,8 +228,9 @@ static void be_kernel(const struct twin_step *steps, size_t count,
 		o.value = 0;
 		o.error = call_kernel(&steps[i], &o.value) ? errno : 0;
 		o.locked = kernel_number("VmLck:") * 1024;
-		take_shape(o.shape, read_proc("/proc/self/maps"), peek_kernel,
-			   NULL);
+		take_shape(
+			o.shape, read_proc("/proc/self/maps"),
+			(struct looked_at){ peek_kernel, NULL, kernel_base });
 		while (done < sizeof(o)) {
 			ssize_t n =
 				write(fd, (char *)&o + done, sizeof(o) - done);
@@ -319,7 +342,11 @@ static int call_space(struct fixture *f, const struct twin_step *s,
 		return msn_mm_mseal(f->mm, AT(s->page), len,
 				    (unsigned long)s->flags);
 	case TWIN_HEAP:
+		msn_mm_set_heap(f->mm, AT(s->page));
+		return 0;
 	case TWIN_BRK:
+		*value = msn_mm_brk(f->mm, AT(s->page) + s->bytes) - BASE;
+		return 0;
 	case TWIN_BIND:
 		break;
 	}
@@ -379,7 +406,8 @@ void twin_run(const char *name, const struct twin_step *steps, size_t count,
 			space.value = 0;
 		space.locked = f.mm->sizes.locked;
 		CHECK(msn_mm_maps(f.mm, &maps) == 0);
-		take_shape(space.shape, maps, peek_space, f.mm);
+		take_shape(space.shape, maps,
+			   (struct looked_at){ peek_space, f.mm, BASE });
 		free(maps);
 		EXPECT(msn_mm_check(f.mm) == NULL);
 		EXPECT(same(&steps[i], &kernel[i], &space));

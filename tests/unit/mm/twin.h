@@ -8,7 +8,8 @@
  * the same result and errno of each step, and after each the same mappings with
  * the same bytes, and as many of them counted as locked:
  *
- *    10-14 rw-p 0 "a.b."        pages, rights, offset, first byte of each
+ *    10-14 rw-p 0 "a.b."        pages, rights, offset, first byte of each;
+ *                               [heap] if it is
  *
  * Only pages below TWIN_PAGES are compared: where Linux places what has no
  * address is another test's.
@@ -27,7 +28,7 @@ enum twin_op {
 	TWIN_TOUCH,   /* page, pages: writes the first byte of each */
 	TWIN_REMAP,   /* page, pages, new_pages, flags, to */
 	TWIN_SEAL,    /* page, pages, flags */
-	TWIN_HEAP,    /* page: where the heap starts; it is empty */
+	TWIN_HEAP,    /* page: first: the heap is empty and starts here */
 	TWIN_BRK,     /* page, bytes: to what */
 	TWIN_BIND,    /* page, pages, mode, nodes, flags */
 };

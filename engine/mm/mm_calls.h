@@ -126,6 +126,7 @@ uint64_t msn_mm_brk(struct msn_mm *mm, uint64_t addr);
  * - MADV_WILLNEED and MADV_COLD reach the host where the platform has page
  *   tables, and do nothing else.  There is no swap: MADV_PAGEOUT only makes
  *   pages of objects be placed no more; they stay in the object.
+ * - A snapshot does not hold guard pages.
  * - MADV_FREE where the platform has page tables: the pages stay.
  */
 MSN_MUST_CHECK int msn_mm_madvise(struct msn_mm *mm, uint64_t addr,
@@ -253,6 +254,8 @@ MSN_MUST_CHECK int msn_mm_mincore(struct msn_mm *mm, uint64_t addr,
 
 /* Bits of a page's word in /proc/PID/pagemap. */
 #define MSN_PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define MSN_PAGEMAP_SWAP (UINT64_C(1) << 62)	  /* a guard: as Linux */
+#define MSN_PAGEMAP_GUARD (UINT64_C(1) << 58)	  /* MADV_GUARD_INSTALL */
 #define MSN_PAGEMAP_FILE (UINT64_C(1) << 61)	  /* of a file, or shared */
 #define MSN_PAGEMAP_EXCLUSIVE (UINT64_C(1) << 56) /* placed nowhere else */
 

@@ -211,7 +211,8 @@ struct msn_commit {
 /* ---- fault.c ------------------------------------------------------------- */
 
 enum msn_page_error {
-	MSN_PAGE_E_BUS = 1, /* there is no such page */
+	MSN_PAGE_E_BUS = 1,   /* there is no such page */
+	MSN_PAGE_E_GUARD = 2, /* nobody may touch it */
 };
 
 /* Where the page at an address is, and how far that goes. */
@@ -384,8 +385,17 @@ MSN_MUST_CHECK int msn_mm_populate_range(struct msn_mm *mm,
 void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 		       bool keep_private);
 
+/* As msn_mm_drop_pages(), but for guard pages (guard.h), which stay. */
+void msn_mm_zap_pages(struct msn_mm *mm, struct msn_addr_range ar,
+		      bool keep_private);
+
 /* The same for all of @ar, but the page tables are left as they are. */
 void msn_mm_forget_pages(struct msn_mm *mm, struct msn_addr_range ar);
+
+/* ---- guard.c ------------------------------------------------------------- */
+
+/* What placements that are guards point to; the one there is. */
+struct msn_file *msn_guard_file(void);
 
 /* ---- report.c ------------------------------------------------------------ */
 

@@ -240,6 +240,9 @@ static void make_madvise(struct gen *g, struct step *s)
 	default:
 		s->args[2] = gen_pick(g, 26);
 	}
+	/* What the kernel can reclaim at once is not the engine's to know. */
+	if (s->args[2] == MADV_PAGEOUT)
+		s->args[2] = MADV_COLD;
 }
 
 OP_KERNEL(madvise, SYS_madvise)

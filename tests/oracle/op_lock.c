@@ -16,11 +16,6 @@
 OP_KERNEL(mlock, SYS_mlock)
 OP_ENGINE(mlock, msn_mm_mlock(mm, a[0], a[1], 0))
 
-static void run_mlock(struct engine *e, const struct step *s, struct outcome *o)
-{
-	o->result = msn_mm_mlock(engine_mm(e, s), s->args[0], s->args[1], 0);
-}
-
 const struct op op_mlock = {
 	.name = "mlock",
 	.errors = { EPERM, ENOMEM, EINVAL },
@@ -41,13 +36,6 @@ static void make_mlock2(struct gen *g, struct step *s)
 OP_KERNEL(mlock2, SYS_mlock2)
 OP_ENGINE(mlock2, msn_mm_mlock(mm, a[0], a[1], (int)a[2]))
 
-static void run_mlock2(struct engine *e, const struct step *s,
-		       struct outcome *o)
-{
-	o->result = msn_mm_mlock(engine_mm(e, s), s->args[0], s->args[1],
-				 (int)s->args[2]);
-}
-
 const struct op op_mlock2 = {
 	.name = "mlock2",
 	.errors = { EPERM, ENOMEM, EINVAL },
@@ -61,12 +49,6 @@ const struct op op_mlock2 = {
 
 OP_KERNEL(munlock, SYS_munlock)
 OP_ENGINE(munlock, msn_mm_munlock(mm, a[0], a[1]))
-
-static void run_munlock(struct engine *e, const struct step *s,
-			struct outcome *o)
-{
-	o->result = msn_mm_munlock(engine_mm(e, s), s->args[0], s->args[1]);
-}
 
 const struct op op_munlock = {
 	.name = "munlock",
@@ -87,12 +69,6 @@ static void make_mlockall(struct gen *g, struct step *s)
 OP_KERNEL(mlockall, SYS_mlockall)
 OP_ENGINE(mlockall, msn_mm_mlockall(mm, (int)a[0]))
 
-static void run_mlockall(struct engine *e, const struct step *s,
-			 struct outcome *o)
-{
-	o->result = msn_mm_mlockall(engine_mm(e, s), (int)s->args[0]);
-}
-
 const struct op op_mlockall = {
 	.name = "mlockall",
 	.errors = { EPERM, ENOMEM, EINVAL },
@@ -111,13 +87,6 @@ static void make_nothing(struct gen *g, struct step *s)
 
 OP_KERNEL(munlockall, SYS_munlockall)
 OP_ENGINE(munlockall, (msn_mm_munlockall(mm), (void)a, 0))
-
-static void run_munlockall(struct engine *e, const struct step *s,
-			   struct outcome *o)
-{
-	(void)o;
-	msn_mm_munlockall(engine_mm(e, s));
-}
 
 const struct op op_munlockall = {
 	.name = "munlockall",
@@ -147,12 +116,6 @@ static void make_msync(struct gen *g, struct step *s)
 
 OP_KERNEL(msync, SYS_msync)
 OP_ENGINE(msync, msn_mm_msync(mm, a[0], a[1], (int)a[2]))
-
-static void run_msync(struct engine *e, const struct step *s, struct outcome *o)
-{
-	o->result = msn_mm_msync(engine_mm(e, s), s->args[0], s->args[1],
-				 (int)s->args[2]);
-}
 
 const struct op op_msync = {
 	.name = "msync",
@@ -281,13 +244,6 @@ static void make_madvise(struct gen *g, struct step *s)
 
 OP_KERNEL(madvise, SYS_madvise)
 OP_ENGINE(madvise, msn_mm_madvise(mm, a[0], a[1], (int)a[2]))
-
-static void run_madvise(struct engine *e, const struct step *s,
-			struct outcome *o)
-{
-	o->result = msn_mm_madvise(engine_mm(e, s), s->args[0], s->args[1],
-				   (int)s->args[2]);
-}
 
 const struct op op_madvise = {
 	.name = "madvise",

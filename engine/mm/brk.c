@@ -90,7 +90,7 @@ static int set_break(struct msn_mm *mm, uint64_t addr,
 {
 	uint64_t from, to;
 
-	if (addr < mm->heap.start ||
+	if (!mm->heap.start || addr < mm->heap.start ||
 	    (mm->limits.data != MSN_UNLIMITED &&
 	     addr - mm->heap.start > mm->limits.data) ||
 	    !msn_page_up(addr, &to) || !msn_page_up(mm->heap.end, &from))

@@ -119,6 +119,13 @@ static void detach(struct kernel *k, unsigned space)
 	k->side.spaces &= ~(1U << space);
 }
 
+/* Where Yama asks: any process may reach into this one. */
+static void let_others_in(struct kernel *k, unsigned space)
+{
+	KERNEL_CALL(k, space, SYS_prctl, PR_SET_PTRACER,
+		    (uint64_t)PR_SET_PTRACER_ANY);
+}
+
 int64_t kernel_fork(struct kernel *k, unsigned space, unsigned child)
 {
 	struct stepper_command *c = &k->slots[space].command;
@@ -133,6 +140,7 @@ int64_t kernel_fork(struct kernel *k, unsigned space, unsigned child)
 	memcpy(k->at[child].limit, k->at[space].limit,
 	       sizeof(k->at[child].limit));
 	KERNEL_CALL(k, child, SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	let_others_in(k, child);
 	return 0;
 }
 
@@ -483,6 +491,7 @@ struct kernel *kernel_new(void)
 	attach(k, 0, pid);
 	for (unsigned i = 0; i < LIMIT_COUNT; i++)
 		k->at[0].limit[i] = kernel_limits[i].most;
+	let_others_in(k, 0);
 	read_layout(k);
 	return k;
 }

@@ -60,8 +60,10 @@ extern const struct op op_mlock, op_mlock2, op_munlock, op_mlockall,
 	op_munlockall;
 extern const struct op op_restore, op_brk, op_limit, op_fork, op_exit;
 extern const struct op op_mbind, op_get_mempolicy;
-extern const struct op op_load, op_store, op_cas, op_copy_in, op_copy_out,
-	op_zero_out, op_vm_read, op_vm_write, op_peek, op_poke;
+extern const struct op op_cas, op_load32, op_swap32, op_process_vm_readv,
+	op_process_vm_writev;
+extern const struct op op_load, op_store, op_copy_in, op_copy_out, op_zero_out,
+	op_vm_read, op_vm_write, op_peek, op_poke;
 extern const struct op op_write, op_truncate, op_punch, op_allocate;
 
 #endif /* MSN_TESTS_ORACLE_OP_COMMON_H */

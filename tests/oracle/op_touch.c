@@ -159,45 +159,6 @@ const struct op op_store = {
 	.engine = run_store,
 };
 
-/* ---- compare and swap ---------------------------------------------------- */
-
-static void make_cas(struct gen *g, struct step *s)
-{
-	s->args[0] = (gen_page(g) + gen_pick(g, 4096)) & ~UINT64_C(3);
-	s->args[1] = gen_percent(g, 70) ? 0 : gen_pick(g, 256);
-	s->args[2] = gen_pick(g, 256);
-}
-
-static void kernel_cas(struct kernel *k, const struct step *s,
-		       struct outcome *o)
-{
-	struct stepper_command *c = &k->slots[s->space].command;
-
-	c->kind = STEPPER_CAS;
-	memcpy(c->args, s->args, 3 * sizeof(uint64_t));
-	kernel_command(k, s->space);
-	o->result = c->signal ? -EFAULT : c->result;
-}
-
-static void run_cas(struct engine *e, const struct step *s, struct outcome *o)
-{
-	uint32_t seen = 0;
-	int rc = msn_mm_cas32(engine_mm(e, s), s->args[0], (uint32_t)s->args[1],
-			      (uint32_t)s->args[2], &seen);
-
-	o->result = rc ? rc : (int64_t)seen;
-}
-
-const struct op op_cas = {
-	.name = "cas",
-	.errors = { EFAULT },
-	.args = { "addr", "expected", "desired" },
-	.weight = 2,
-	.make = make_cas,
-	.kernel = kernel_cas,
-	.engine = run_cas,
-};
-
 /* ---- copies by the kernel ------------------------------------------------ */
 
 static void make_copy(struct gen *g, struct step *s)

@@ -50,34 +50,6 @@ static double now(void)
 
 /* ---- Runs ---------------------------------------------------------------- */
 
-static void report(const struct options *o, uint64_t sequence, struct trial *t)
-{
-	printf("difference in %s\n", t->signature);
-	printf("  seed %" PRIu64 ", sequence %" PRIu64 ", step %zu: ", o->seed,
-	       sequence, t->count);
-	step_print(stdout, &t->list[t->count - 1]);
-	printf("%s", t->text);
-	fflush(stdout);
-	if (!shrink(&o->world, t, o->shrink_seconds))
-		printf("it does not show when the steps are run again\n");
-	printf("# %s\n", t->signature);
-	for (size_t i = 0; i < t->count; i++)
-		step_print(stdout, &t->list[i]);
-	printf("%s\n", t->text);
-	fflush(stdout);
-}
-
-static void set_weights(const struct options *o, const struct world *w,
-			unsigned weights[GEN_OPS_MAX])
-{
-	for (size_t i = 0; ops[i]; i++) {
-		bool can = w->side[0]->ops->can(ops[i]) &&
-			   w->side[1]->ops->can(ops[i]);
-
-		weights[i] = can && !o->excluded[i] ? ops[i]->weight : 0;
-	}
-}
-
 /* Differences that were reported; the same again is only counted. */
 struct seen {
 	char (*list)[sizeof(((struct trial *)0)->signature)];
@@ -94,6 +66,43 @@ static bool is_new(struct seen *seen, const struct trial *t)
 		die("no memory");
 	memcpy(seen->list[seen->count++], t->signature, sizeof(t->signature));
 	return true;
+}
+
+/* What is left of it may turn out to be one that was reported before. */
+static void report(const struct options *o, uint64_t sequence, struct trial *t,
+		   struct seen *seen)
+{
+	char signature[sizeof(t->signature)];
+
+	memcpy(signature, t->signature, sizeof(signature));
+	printf("difference in %s\n", t->signature);
+	printf("  seed %" PRIu64 ", sequence %" PRIu64 ", step %zu: ", o->seed,
+	       sequence, t->count);
+	step_print(stdout, &t->list[t->count - 1]);
+	printf("%s", t->text);
+	fflush(stdout);
+	if (!shrink(&o->world, t, o->shrink_seconds))
+		printf("it does not show when the steps are run again\n");
+	if (strcmp(signature, t->signature) != 0 && !is_new(seen, t)) {
+		printf("it is: %s\n\n", t->signature);
+		return;
+	}
+	printf("# %s\n", t->signature);
+	for (size_t i = 0; i < t->count; i++)
+		step_print(stdout, &t->list[i]);
+	printf("%s\n", t->text);
+	fflush(stdout);
+}
+
+static void set_weights(const struct options *o, const struct world *w,
+			unsigned weights[GEN_OPS_MAX])
+{
+	for (size_t i = 0; ops[i]; i++) {
+		bool can = w->side[0]->ops->can(ops[i]) &&
+			   w->side[1]->ops->can(ops[i]);
+
+		weights[i] = can && !o->excluded[i] ? ops[i]->weight : 0;
+	}
 }
 
 struct sequence {
@@ -159,7 +168,7 @@ static int run_random(const struct options *o)
 
 			failures++;
 			if (is_new(&seen, t))
-				report(o, q.number, t);
+				report(o, q.number, t, &seen);
 			shrinking += now() - before;
 		}
 	}

@@ -43,7 +43,10 @@ int stepper_touch_load(uint64_t addr, unsigned char *to);
 int stepper_touch_store(uint64_t addr, unsigned char byte);
 int stepper_touch_cas(uint64_t addr, uint32_t expected, uint32_t desired,
 		      uint32_t *seen);
+int stepper_touch_load32(uint64_t addr, uint32_t *seen);
+int stepper_touch_swap32(uint64_t addr, uint32_t value, uint32_t *seen);
 extern const char stepper_load_at[], stepper_store_at[], stepper_cas_at[];
+extern const char stepper_load32_at[], stepper_swap32_at[];
 extern const char stepper_touch_failed[];
 void stepper_restorer(void);
 #pragma GCC visibility pop
@@ -81,6 +84,18 @@ __asm__(".text\n"
 	"	mov %eax, (%rcx)\n"
 	"	xor %eax, %eax\n"
 	"	ret\n"
+	"stepper_touch_load32:\n"
+	"stepper_load32_at:\n"
+	"	mov (%rdi), %eax\n"
+	"	mov %eax, (%rsi)\n"
+	"	xor %eax, %eax\n"
+	"	ret\n"
+	"stepper_touch_swap32:\n"
+	"stepper_swap32_at:\n"
+	"	xchg %esi, (%rdi)\n"
+	"	mov %esi, (%rdx)\n"
+	"	xor %eax, %eax\n"
+	"	ret\n"
 	"stepper_touch_failed:\n"
 	"	mov $-1, %eax\n"
 	"	ret\n");
@@ -114,7 +129,9 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 	if (ip != (uintptr_t)stepper_load_at &&
 	    ip != (uintptr_t)stepper_store_at &&
-	    ip != (uintptr_t)stepper_cas_at)
+	    ip != (uintptr_t)stepper_cas_at &&
+	    ip != (uintptr_t)stepper_load32_at &&
+	    ip != (uintptr_t)stepper_swap32_at)
 		leave(99);
 	caught.signal = signal;
 	caught.code = info->si_code;
@@ -185,12 +202,19 @@ static void touch(struct stepper_slot *s)
 	c->result = (int64_t)i;
 }
 
-static void compare_and_swap(struct stepper_command *c)
+static void touch_word(struct stepper_command *c)
 {
 	uint32_t seen = 0;
-	int rc = stepper_touch_cas(c->args[0], (uint32_t)c->args[1],
-				   (uint32_t)c->args[2], &seen);
+	int rc;
 
+	if (c->kind == STEPPER_CAS)
+		rc = stepper_touch_cas(c->args[0], (uint32_t)c->args[1],
+				       (uint32_t)c->args[2], &seen);
+	else if (c->kind == STEPPER_LOAD32)
+		rc = stepper_touch_load32(c->args[0], &seen);
+	else
+		rc = stepper_touch_swap32(c->args[0], (uint32_t)c->args[1],
+					  &seen);
 	c->result = rc ? -1 : (int64_t)seen;
 }
 
@@ -223,7 +247,9 @@ static unsigned run(unsigned slot)
 		touch(s);
 		break;
 	case STEPPER_CAS:
-		compare_and_swap(c);
+	case STEPPER_LOAD32:
+	case STEPPER_SWAP32:
+		touch_word(c);
 		break;
 	case STEPPER_FORK:
 		next = fork_into(c, slot);

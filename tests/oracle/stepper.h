@@ -35,6 +35,8 @@ enum stepper_kind {
 	STEPPER_LOAD,	 /* args[1] bytes at args[0] into data */
 	STEPPER_STORE,	 /* args[1] bytes from data to args[0] */
 	STEPPER_CAS,	 /* args[0]: address, args[1]: expected, args[2]: new */
+	STEPPER_LOAD32,	 /* args[0]: address */
+	STEPPER_SWAP32,	 /* args[0]: address, args[1]: new */
 	STEPPER_FORK,	 /* the child serves slot args[0] */
 	STEPPER_EXIT,
 };

@@ -19,7 +19,7 @@ static uint64_t mmap_type(struct gen *g)
 		return MAP_PRIVATE;
 	if (n < 94)
 		return MAP_SHARED;
-	return n < 97 ? MAP_SHARED_VALIDATE : gen_pick(g, 16);
+	return n < 98 ? MAP_SHARED_VALIDATE : gen_pick(g, 16);
 }
 
 static uint64_t mmap_extras(struct gen *g)
@@ -61,6 +61,8 @@ static void make_mmap(struct gen *g, struct step *s)
 		flags |= MAP_ANONYMOUS;
 	if (gen_percent(g, 45))
 		flags |= MAP_FIXED;
+	if ((flags & MAP_TYPE) == MAP_SHARED_VALIDATE && gen_percent(g, 20))
+		flags |= MAP_SYNC;
 	s->args[0] = gen_percent(g, 30) ? 0 : gen_addr(g);
 	if (flags & MAP_FIXED && s->args[0] == 0)
 		s->args[0] = gen_addr(g);

@@ -12,8 +12,8 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "mm/guard.h"
 #include "mm/mm_calls.h"
-#include "mm/zero.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -78,6 +78,8 @@ static int discard_one(struct msn_mm *mm, struct msn_seg s,
 {
 	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
 
+	if (msn_pma_is_guard(p))
+		return 0;
 	if (!p->private)
 		return msn_pass(
 			msn_address_space_advise(mm->as, ar, MSN_AS_DISCARD));
@@ -121,7 +123,7 @@ static int discard(struct msn_mm *mm, struct msn_seg s,
 		return msn_pass(discard_kernel(mm, s, ar));
 	rc = msn_segset_reserve(&mm->pmas.core, 2);
 	if (rc == 0)
-		msn_mm_drop_pages(mm, ar, false);
+		msn_mm_zap_pages(mm, ar, false);
 	return msn_pass(rc);
 }
 
@@ -143,7 +145,7 @@ static int mark_run(struct msn_mm *mm, struct msn_seg seg, uint64_t *at,
 	part = msn_addr_range_intersect(part, whole);
 	pages = run = msn_pma_file_range(p, whole, part);
 	*at = part.end;
-	if (p->lazy_free || !p->private || msn_is_zero_file(p->file))
+	if (p->lazy_free || !p->private || !msn_pma_takes_memory(p))
 		return 0;
 	if (p->file == msn_memfile_file(mm->memfile)) {
 		bool sole = msn_memfile_is_sole(mm->memfile, pages, &run);
@@ -224,7 +226,7 @@ static int page_out_run(struct msn_mm *mm, struct msn_seg seg,
 	int rc = 0;
 
 	*end = part.end;
-	if (p->private)
+	if (p->private || msn_pma_is_guard(p))
 		return 0;
 	if (msn_mm_sharers(mm, p, pages, &run) == 1)
 		rc = msn_segset_reserve(&mm->pmas.core, 2);
@@ -286,6 +288,9 @@ int msn_mm_advise_pages(struct msn_mm *mm, struct msn_seg s,
 
 	if (advice == MADV_WILLNEED)
 		return hint(mm, ar, MSN_AS_WILLNEED);
+	if (advice == MADV_GUARD_INSTALL || advice == MADV_GUARD_REMOVE)
+		return msn_pass(
+			msn_mm_guard(mm, s, ar, advice == MADV_GUARD_INSTALL));
 	if (advice == MADV_DONTNEED_LOCKED)
 		return temporary(discard(mm, s, ar));
 	if (v->flags & MSN_VMA_LOCKED)

@@ -179,6 +179,23 @@ int msn_anon_chain_fork(struct msn_anon_chain *parent,
 	return 0;
 }
 
+int msn_anon_chain_new_forked(struct msn_anon_chain **out)
+{
+	struct msn_anon_chain *parent;
+	int rc = msn_anon_chain_new(&parent);
+
+	if (rc)
+		return msn_pass(rc);
+	rc = msn_anon_chain_fork(parent, out);
+	msn_anon_chain_unref(parent);
+	return msn_pass(rc);
+}
+
+const void *msn_anon_chain_id(const struct msn_anon_chain *c)
+{
+	return c ? c->own : NULL;
+}
+
 bool msn_anon_chain_same(const struct msn_anon_chain *a,
 			 const struct msn_anon_chain *b)
 {

@@ -34,6 +34,15 @@ MSN_MUST_CHECK int msn_anon_chain_new(struct msn_anon_chain **out);
 MSN_MUST_CHECK int msn_anon_chain_fork(struct msn_anon_chain *parent,
 				       struct msn_anon_chain **out);
 
+/*
+ * The same, but of a mapping that came from a fork whose other side nobody
+ * knows: for a space that is restored.
+ */
+MSN_MUST_CHECK int msn_anon_chain_new_forked(struct msn_anon_chain **out);
+
+/* Equal for chains with the same own anon; NULL for NULL. */
+const void *msn_anon_chain_id(const struct msn_anon_chain *c);
+
 /* One reference for each mapping.  NULL is allowed. */
 struct msn_anon_chain *msn_anon_chain_ref(struct msn_anon_chain *c);
 void msn_anon_chain_unref(struct msn_anon_chain *c);

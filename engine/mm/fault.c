@@ -8,6 +8,7 @@
 #include "mm/mm_internal.h"
 
 #include "base/error.h"
+#include "mm/guard.h"
 #include "mm/zero.h"
 
 #include <errno.h>
@@ -146,6 +147,8 @@ static int get_page(struct msn_mm *mm, struct msn_seg vma,
 			set_place(place, p, msn_pma_set_range(seg), want);
 			return 0;
 		}
+		if (p && msn_pma_is_guard(p))
+			return MSN_PAGE_E_GUARD;
 		if ((access & MSN_ACCESS_WRITE) && msn_vma_private(v))
 			rc = msn_vma_prepare_anon(mm, vma);
 		if (rc)
@@ -211,5 +214,7 @@ int msn_mm_handle_fault(struct msn_mm *mm, uint64_t addr, unsigned access)
 		return 0; /* everything that there is has been placed */
 	msn_write_scope(&mm->active);
 	rc = msn_mm_get_page(mm, vma, want, access, &place);
+	if (rc == MSN_PAGE_E_GUARD)
+		return MSN_MM_E_MAPERR; /* as Linux tells it */
 	return rc == MSN_PAGE_E_BUS ? MSN_MM_E_BUS : msn_pass(rc);
 }

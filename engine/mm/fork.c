@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "base/fault.h"
+#include "mm/guard.h"
 
 #include <errno.h>
 
@@ -135,13 +136,13 @@ static int share_pma(struct msn_mm *mm, struct msn_mm *child, struct msn_seg s,
 
 	if (rc)
 		return msn_pass(rc);
-	if (!p->need_cow && mm->as->ops->kernel_faults) {
-		rc = freeze(mm, r, p);
+	if (p->private && !msn_pma_is_guard(p)) {
+		if (!p->need_cow && mm->as->ops->kernel_faults)
+			rc = freeze(mm, r, p);
 		if (rc)
 			return msn_pass(rc);
+		p->need_cow = copy.need_cow = true;
 	}
-	p->need_cow = true;
-	copy.need_cow = true;
 	copy.offset = pages.start;
 	msn_file_inc_ref(p->file, pages, child->account);
 	rc = msn_pma_set_insert(&child->pmas, part, &copy, NULL);
@@ -217,7 +218,8 @@ static int copy_kernel_run(void *ctx, struct msn_addr_range run)
  */
 static bool shares_pages(const struct msn_vma *v)
 {
-	return v->anon && !(v->flags & (MSN_VMA_DONTCOPY | MSN_VMA_WIPEONFORK));
+	return (v->anon || (v->flags & MSN_VMA_MAYBE_GUARD)) &&
+	       !(v->flags & (MSN_VMA_DONTCOPY | MSN_VMA_WIPEONFORK));
 }
 
 /* Shares what is placed in one mapping.  Both active locks are held. */
@@ -234,8 +236,8 @@ static int share_vma(struct msn_mm *mm, struct msn_mm *child,
 		struct msn_addr_range part =
 			msn_addr_range_intersect(ar, msn_pma_set_range(s));
 		bool copied = kernel && p->need_cow;
-		int rc = kernel && !p->private ? 0
-					       : share_pma(mm, child, s, part);
+		bool tables = kernel && !p->private && !msn_pma_is_guard(p);
+		int rc = tables ? 0 : share_pma(mm, child, s, part);
 
 		if (rc == 0 && copied)
 			rc = msn_address_space_private_runs(
@@ -302,7 +304,8 @@ int msn_mm_fork(struct msn_mm *mm, struct msn_address_space *as,
 						   .as = as,
 						   .layout = mm->layout,
 						   .account = mm->account,
-						   .limits = &mm->limits });
+						   .limits = &mm->limits,
+						   .nodes = mm->nodes });
 
 	if (rc)
 		return msn_pass(rc);
@@ -314,6 +317,7 @@ int msn_mm_fork(struct msn_mm *mm, struct msn_address_space *as,
 			return msn_pass(rc);
 		msn_rwlock_write_nested(&child->mapping);
 		child->heap = mm->heap;
+		child->policy = msn_policy_ref(mm->policy);
 		rc = copy_vmas(mm, child);
 		if (rc == 0)
 			rc = fork_pages(mm, child);

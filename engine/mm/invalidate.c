@@ -24,7 +24,7 @@ static void invalidate_now(struct msn_mm *mm, struct msn_addr_range ar,
 
 	/* What an earlier call left in reserve may still be enough. */
 	(void)rc;
-	msn_mm_drop_pages(mm, ar, !opts.invalidate_private);
+	msn_mm_zap_pages(mm, ar, !opts.invalidate_private);
 }
 
 static void capture(struct msn_mm *mm, struct msn_addr_range ar,

@@ -24,6 +24,7 @@ struct msn_mm_limits msn_mm_no_limits(void)
 		.mappings = MSN_MAPPING_COUNT_MAX,
 		.can_lock = true,
 		.can_map_low = true,
+		.can_move_all = true,
 	};
 }
 

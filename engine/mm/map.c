@@ -115,10 +115,12 @@ static int insert_placements(struct msn_mm *mm, const struct msn_vma *v,
 static int populate(struct msn_mm *mm, struct msn_seg vma,
 		    struct msn_addr_range ar, const struct msn_mmap_opts *opts)
 {
-	uint32_t locked =
-		msn_vma_set_value(&mm->vmas, vma)->flags & MSN_VMA_LOCK_MASK;
+	uint32_t flags = msn_vma_set_value(&mm->vmas, vma)->flags;
+	uint32_t locked = flags & MSN_VMA_LOCK_MASK;
 	int rc;
 
+	if (flags & MSN_VMA_DROPPABLE) /* never locked, but filled as if */
+		locked = mm->def_flags & MSN_VMA_LOCKED;
 	if (locked & MSN_VMA_LOCKONFAULT)
 		return 0;
 	if (opts->platform_effect == MSN_PLATFORM_EFFECT_DEFAULT && !locked)

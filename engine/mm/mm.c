@@ -72,6 +72,9 @@ int msn_mm_new(struct msn_mm **out, const struct msn_mm_opts *opts)
 	mm->account = opts->account;
 	mm->layout =
 		opts->layout.max_addr ? opts->layout : default_layout(mm->as);
+	mm->nodes[0] = 1;
+	if (opts->nodes)
+		memcpy(mm->nodes, opts->nodes, sizeof(mm->nodes));
 	mm->limits = opts->limits ? *opts->limits : msn_mm_no_limits();
 	msn_rwlock_init(&mm->mapping, MSN_RANK_MM_MAPPING);
 	msn_rwlock_init(&mm->active, MSN_RANK_MM_ACTIVE);
@@ -116,6 +119,7 @@ struct msn_mm *msn_mm_free(struct msn_mm *mm)
 		msn_identity_dec_ref(id);
 	}
 	msn_address_space_free(mm->as);
+	msn_policy_unref(mm->policy);
 	msn_vma_set_deinit(&mm->vmas);
 	msn_pma_set_deinit(&mm->pmas);
 	msn_rwlock_deinit(&mm->mapping);

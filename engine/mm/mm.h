@@ -25,6 +25,7 @@
 #include "mapping/mapping_space.h"
 #include "mapping/mmap_opts.h"
 #include "memfile/memfile.h"
+#include "mm/policy.h"
 #include "platform/address_space.h"
 #include "range/range.h"
 
@@ -63,6 +64,7 @@ struct msn_mm_limits {
 	uint64_t mappings; /* vm.max_map_count */
 	bool can_lock;	   /* CAP_IPC_LOCK: memlock does not count */
 	bool can_map_low;  /* CAP_SYS_RAWIO: below layout.min_addr */
+	bool can_move_all; /* CAP_SYS_NICE: MPOL_MF_MOVE_ALL of mbind */
 };
 
 /* Everything unlimited but mappings, which are MSN_MAPPING_COUNT_MAX. */
@@ -75,6 +77,11 @@ struct msn_mm_opts {
 	msn_account_id account;	      /* pays for the space's own pages */
 	/* NULL: msn_mm_no_limits().  Copied. */
 	const struct msn_mm_limits *limits;
+	/*
+	 * Memory nodes that policies can name, a bit each,
+	 * MSN_POLICY_MASK_WORDS words.  NULL: node 0.  Copied.
+	 */
+	const uint64_t *nodes;
 };
 
 MSN_MUST_CHECK int msn_mm_new(struct msn_mm **out,

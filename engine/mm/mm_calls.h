@@ -126,6 +126,7 @@ uint64_t msn_mm_brk(struct msn_mm *mm, uint64_t addr);
  * - MADV_WILLNEED and MADV_COLD reach the host where the platform has page
  *   tables, and do nothing else.  There is no swap: MADV_PAGEOUT only makes
  *   pages of objects be placed no more; they stay in the object.
+ * - A snapshot does not hold guard pages.
  * - MADV_FREE where the platform has page tables: the pages stay.
  */
 MSN_MUST_CHECK int msn_mm_madvise(struct msn_mm *mm, uint64_t addr,
@@ -208,6 +209,39 @@ MSN_MUST_CHECK int msn_mm_set_anon_name(struct msn_mm *mm, uint64_t addr,
 
 /* ---- Memory policy: mempolicy.c ------------------------------------------ */
 
+/*
+ * mbind(2), with MPOL_* of <linux/mempolicy.h>.  @nodes has @maxnode - 1 bits,
+ * in whole words; NULL: none.  The policy stays with the mappings; no page is
+ * moved, and none is said to be on a wrong node.
+ *
+ * -EINVAL unaligned, wrapping, an unknown mode or flag, a mask that does not go
+ * with the mode or names no node of the space; -EPERM for MPOL_MF_MOVE_ALL
+ * without can_move_all; -EFAULT for a hole, or with MPOL_DEFAULT for nothing
+ * mapped at all; -ENOMEM no memory or too many mappings (what came before is
+ * done).
+ */
+MSN_MUST_CHECK int msn_mm_mbind(struct msn_mm *mm, uint64_t addr,
+				uint64_t length, int mode,
+				const uint64_t *nodes, uint64_t maxnode,
+				unsigned flags);
+
+/* set_mempolicy(2): of the whole space, as all its threads'.  As above. */
+MSN_MUST_CHECK int msn_mm_set_mempolicy(struct msn_mm *mm, int mode,
+					const uint64_t *nodes,
+					uint64_t maxnode);
+
+/*
+ * get_mempolicy(2).  @mode and @nodes may be NULL; @nodes gets @maxnode - 1
+ * bits, in whole words.  @flags: MPOL_F_ADDR tells of the mapping at @addr,
+ * MPOL_F_MEMS_ALLOWED the space's nodes, MPOL_F_NODE the node of a page (which
+ * is brought in): the first that its policy names, else the space's first.
+ * -EINVAL for other flags or what does not go together, fewer bits than the
+ * space has nodes; -EFAULT where nothing is mapped.
+ */
+MSN_MUST_CHECK int msn_mm_get_mempolicy(struct msn_mm *mm, int *mode,
+					uint64_t *nodes, uint64_t maxnode,
+					uint64_t addr, unsigned long flags);
+
 /* ---- What is in memory: residency.c -------------------------------------- */
 
 /*
@@ -220,6 +254,8 @@ MSN_MUST_CHECK int msn_mm_mincore(struct msn_mm *mm, uint64_t addr,
 
 /* Bits of a page's word in /proc/PID/pagemap. */
 #define MSN_PAGEMAP_PRESENT (UINT64_C(1) << 63)
+#define MSN_PAGEMAP_SWAP (UINT64_C(1) << 62)	  /* a guard: as Linux */
+#define MSN_PAGEMAP_GUARD (UINT64_C(1) << 58)	  /* MADV_GUARD_INSTALL */
 #define MSN_PAGEMAP_FILE (UINT64_C(1) << 61)	  /* of a file, or shared */
 #define MSN_PAGEMAP_EXCLUSIVE (UINT64_C(1) << 56) /* placed nowhere else */
 

@@ -37,6 +37,7 @@ struct msn_mm {
 	struct msn_layout layout;     /* set once */
 	msn_account_id account;	      /* set once */
 	uint8_t origin[16];	      /* set once, by msn_mm_set_origin() */
+	uint64_t nodes[MSN_POLICY_MASK_WORDS]; /* set once */
 
 	struct msn_rwlock mapping; /* rank MSN_RANK_MM_MAPPING */
 	/*
@@ -50,6 +51,7 @@ struct msn_mm {
 	uint64_t stuck_locked;
 	struct msn_mm_limits limits; /* under mapping */
 	uint32_t def_flags; /* of new mappings (mlockall); under mapping */
+	struct msn_policy *policy;  /* set_mempolicy(); NULL; under mapping */
 	struct msn_addr_range heap; /* brk: its start and the break; mapping */
 
 	struct msn_rwlock active; /* rank MSN_RANK_MM_ACTIVE */
@@ -209,7 +211,8 @@ struct msn_commit {
 /* ---- fault.c ------------------------------------------------------------- */
 
 enum msn_page_error {
-	MSN_PAGE_E_BUS = 1, /* there is no such page */
+	MSN_PAGE_E_BUS = 1,   /* there is no such page */
+	MSN_PAGE_E_GUARD = 2, /* nobody may touch it */
 };
 
 /* Where the page at an address is, and how far that goes. */
@@ -287,6 +290,13 @@ MSN_MUST_CHECK int msn_mm_place_translated(struct msn_mm *mm,
  */
 uint64_t msn_mm_place_around(struct msn_mm *mm, struct msn_seg vma,
 			     struct msn_addr_range want);
+
+/*
+ * Places the pages of @hole, in which nothing is, that are in memory.  Locks as
+ * msn_mm_get_page().
+ */
+MSN_MUST_CHECK int msn_mm_place_resident(struct msn_mm *mm, struct msn_seg vma,
+					 struct msn_addr_range hole);
 
 /* ---- cow.c --------------------------------------------------------------- */
 
@@ -375,10 +385,22 @@ MSN_MUST_CHECK int msn_mm_populate_range(struct msn_mm *mm,
 void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 		       bool keep_private);
 
+/* As msn_mm_drop_pages(), but for guard pages (guard.h), which stay. */
+void msn_mm_zap_pages(struct msn_mm *mm, struct msn_addr_range ar,
+		      bool keep_private);
+
 /* The same for all of @ar, but the page tables are left as they are. */
 void msn_mm_forget_pages(struct msn_mm *mm, struct msn_addr_range ar);
 
+/* ---- guard.c ------------------------------------------------------------- */
+
+/* What placements that are guards point to; the one there is. */
+struct msn_file *msn_guard_file(void);
+
 /* ---- report.c ------------------------------------------------------------ */
+
+void msn_mm_view_mapping(struct msn_mm *mm, struct msn_seg s,
+			 struct msn_mapping_view *out);
 
 /* What a listing shows of the mapping at @s.  Borrowed texts. */
 void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,

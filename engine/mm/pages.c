@@ -9,10 +9,12 @@
 #include "mm/mm_internal.h"
 
 #include "base/assert.h"
+#include "mm/guard.h"
 
 /* What is done to the placements of a range. */
 struct drop {
 	bool keep_private;
+	bool keep_guards;
 	bool keep_tables; /* something else is mapped there already */
 };
 
@@ -26,7 +28,8 @@ static void drop(struct msn_mm *mm, struct msn_addr_range ar, struct drop how)
 		struct msn_addr_range r = msn_pma_set_range(s);
 		struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
 
-		if (p->private && how.keep_private) {
+		if ((p->private && how.keep_private) ||
+		    (how.keep_guards && msn_pma_is_guard(p))) {
 			s = msn_seg_next(s);
 			continue;
 		}
@@ -46,4 +49,12 @@ void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 void msn_mm_forget_pages(struct msn_mm *mm, struct msn_addr_range ar)
 {
 	drop(mm, ar, (struct drop){ .keep_tables = true });
+}
+
+void msn_mm_zap_pages(struct msn_mm *mm, struct msn_addr_range ar,
+		      bool keep_private)
+{
+	drop(mm, ar,
+	     (struct drop){ .keep_private = keep_private,
+			    .keep_guards = true });
 }

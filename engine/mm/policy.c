@@ -12,17 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-int msn_policy_new(struct msn_policy **out, uint16_t mode, uint16_t flags,
-		   const uint64_t *nodes)
+int msn_policy_new(struct msn_policy **out, const struct msn_policy *look)
 {
 	struct msn_policy *p = msn_alloc(sizeof(*p));
 
 	if (!p)
 		return msn_fail(-ENOMEM);
+	*p = *look;
 	p->refs = 1;
-	p->mode = mode;
-	p->flags = flags;
-	memcpy(p->nodes, nodes, sizeof(p->nodes));
 	*out = p;
 	return 0;
 }
@@ -47,5 +44,6 @@ bool msn_policy_same(const struct msn_policy *a, const struct msn_policy *b)
 	if (a == b)
 		return true;
 	return a && b && a->mode == b->mode && a->flags == b->flags &&
-	       memcmp(a->nodes, b->nodes, sizeof(a->nodes)) == 0;
+	       memcmp(a->nodes, b->nodes, sizeof(a->nodes)) == 0 &&
+	       memcmp(a->user_nodes, b->user_nodes, sizeof(a->nodes)) == 0;
 }

@@ -24,15 +24,18 @@ struct msn_policy {
 	uint32_t refs;	/* atomic */
 	uint16_t mode;	/* MPOL_*, without flags; set once */
 	uint16_t flags; /* MPOL_F_STATIC_NODES, ...; set once */
-	uint64_t nodes[MSN_POLICY_MASK_WORDS]; /* set once */
+	uint64_t nodes[MSN_POLICY_MASK_WORDS]; /* of the space; set once */
+	/* As asked for, if there are flags: what is told then; set once. */
+	uint64_t user_nodes[MSN_POLICY_MASK_WORDS];
 };
 
-MSN_MUST_CHECK int msn_policy_new(struct msn_policy **out, uint16_t mode,
-				  uint16_t flags, const uint64_t *nodes);
+/* A copy of @look, but for its count. */
+MSN_MUST_CHECK int msn_policy_new(struct msn_policy **out,
+				  const struct msn_policy *look);
 struct msn_policy *msn_policy_ref(struct msn_policy *p); /* NULL is allowed */
 void msn_policy_unref(struct msn_policy *p);		 /* NULL is allowed */
 
-/* True if both are NULL. */
+/* True if both are NULL: no policy is MPOL_DEFAULT. */
 bool msn_policy_same(const struct msn_policy *a, const struct msn_policy *b);
 
 #endif /* MSN_MM_POLICY_H */

@@ -6,6 +6,7 @@
 #include "mm/mm_internal.h"
 
 #include "base/error.h"
+#include "mm/guard.h"
 #include "mm/zero.h"
 
 #include <errno.h>
@@ -66,6 +67,8 @@ int msn_mm_populate_range(struct msn_mm *mm, struct msn_addr_range ar,
 {
 	struct msn_seg s;
 
+	if (msn_addr_range_empty(ar))
+		return 0;
 	msn_read_scope(&mm->mapping);
 	for (s = msn_vma_set_lower(&mm->vmas, ar.start);
 	     msn_seg_ok(s) && msn_vma_set_range(s).start < ar.end;
@@ -133,6 +136,11 @@ int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
 		struct msn_seg seg = msn_pma_set_find(&mm->pmas, at);
 		int rc;
 
+		if (msn_seg_ok(seg) &&
+		    msn_pma_is_guard(msn_pma_set_value(&mm->pmas, seg))) {
+			at = msn_pma_set_range(seg).end; /* shows nothing */
+			continue;
+		}
 		if (msn_seg_ok(seg) &&
 		    !msn_is_zero_file(
 			    msn_pma_set_value(&mm->pmas, seg)->file)) {

@@ -9,6 +9,7 @@
 #include "mm/mm_internal.h"
 
 #include "base/error.h"
+#include "mm/guard.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -28,11 +29,13 @@ static int protect_placed(struct msn_mm *mm, struct msn_addr_range ar,
 	rc = msn_pma_set_isolate(&mm->pmas, ar, &s);
 	for (; rc == 0 && msn_seg_ok(s) && msn_pma_set_range(s).start < ar.end;
 	     s = msn_seg_next(s)) {
-		rc = msn_address_space_protect(mm->as, msn_pma_set_range(s),
-					       perms);
+		struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
+
+		if (!msn_pma_is_guard(p)) /* never accessible */
+			rc = msn_address_space_protect(
+				mm->as, msn_pma_set_range(s), perms);
 		if (rc == 0)
-			msn_pma_set_value(&mm->pmas, s)->vma_perms =
-				(uint8_t)msn_access_effective(perms);
+			p->vma_perms = (uint8_t)msn_access_effective(perms);
 	}
 	msn_pma_set_merge_range(&mm->pmas, ar);
 	return msn_pass(rc);

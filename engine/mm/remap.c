@@ -78,12 +78,9 @@ static int check_arguments(const struct msn_remap *r)
 }
 
 /* Whether the mapping @v may get longer by what is asked. */
-static int check_growth(struct msn_remap *r, const struct msn_vma *v,
-			uint64_t offset)
+static int check_growth(struct msn_remap *r, const struct msn_vma *v)
 {
 	r->populate = v->flags & MSN_VMA_LOCKED;
-	if (offset + r->new_len < offset)
-		return msn_fail(-EINVAL);
 	if (v->flags & MSN_VMA_DONTEXPAND)
 		return msn_fail(-EFAULT);
 	if (!msn_mm_may_lock(r->mm, v->flags, r->delta))
@@ -97,14 +94,12 @@ static int check_growth(struct msn_remap *r, const struct msn_vma *v,
 static int check_mapping(struct msn_remap *r)
 {
 	struct msn_seg s = source(r);
-	struct msn_addr_range whole;
 	const struct msn_vma *v;
 	uint64_t taken;
 
 	if (!msn_seg_ok(s))
 		return msn_fail(-EFAULT);
 	v = msn_vma_set_value(&r->mm->vmas, s);
-	whole = msn_vma_set_range(s);
 	if (v->flags & MSN_VMA_SEALED)
 		return msn_fail(-EPERM);
 	r->delta = grows(r) ? r->new_len - r->old_len : r->old_len - r->new_len;
@@ -118,21 +113,25 @@ static int check_mapping(struct msn_remap *r)
 		return msn_fail(-EINVAL);
 	/* What shrinking unmaps may lie in several mappings. */
 	taken = shrinks(r) ? r->new_len : r->old_len;
-	if (taken > whole.end - r->addr)
+	if (taken > msn_vma_set_range(s).end - r->addr)
 		return msn_fail(-EFAULT);
 	if (taken == r->new_len)
 		return 0;
-	return msn_pass(
-		check_growth(r, v, v->offset + (r->addr - whole.start)));
+	return msn_pass(check_growth(r, v));
 }
 
 /* Finds the new place, or checks the one that was given. */
 static int find_new_place(struct msn_remap *r)
 {
-	struct msn_vma *v = msn_vma_set_value(&r->mm->vmas, source(r));
+	struct msn_seg s = source(r);
+	struct msn_vma *v = msn_vma_set_value(&r->mm->vmas, s);
+	uint64_t inside = r->addr - msn_vma_set_range(s).start;
 	bool fixed = r->flags & MREMAP_FIXED;
 	struct msn_mmap_opts opts = {
 		.mappable = v->mappable,
+		.mapping_identity = v->identity,
+		.offset = v->identity ? v->offset + inside : 0,
+		.private = msn_vma_private(v),
 		.addr = has_new_addr(r) ? r->new_addr : 0,
 		.fixed = fixed,
 		.unmap = fixed,
@@ -145,8 +144,13 @@ static int find_new_place(struct msn_remap *r)
 	return msn_pass(rc);
 }
 
+/* As munmap(2): what reaches past the top is refused. */
 static int unmap(struct msn_remap *r, uint64_t start, uint64_t length)
 {
+	uint64_t task = r->mm->layout.max_addr;
+
+	if (start > task || length > task - start)
+		return msn_fail(-EINVAL);
 	return msn_pass(msn_mm_unmap_locked(
 		r->mm, (struct msn_addr_range){ start, start + length },
 		&r->dropped));
@@ -223,6 +227,15 @@ static int remap_one(struct msn_remap *r)
 }
 
 /*
+ * vma_multi_allowed(): can the mapping be moved together with others?  Those of
+ * /dev/zero choose their places themselves.
+ */
+static bool moves_with_others(const struct msn_vma *v)
+{
+	return v->mappable || !v->identity;
+}
+
+/*
  * remap_move() of Linux 6.17: every mapping in the range, each as far from the
  * one before as it was; holes are kept but for one at the start.  What came
  * before a failure has moved.
@@ -232,6 +245,7 @@ static int move_each(struct msn_remap *r)
 	uint64_t to = r->new_addr, at = r->addr, end = at + r->old_len;
 	uint64_t shift = to - at;
 	struct msn_seg s = msn_vma_set_lower(&r->mm->vmas, at);
+	bool first = true;
 	int rc = -EFAULT;
 
 	if (!msn_seg_ok(s) || msn_vma_set_range(s).start > at)
@@ -241,6 +255,10 @@ static int move_each(struct msn_remap *r)
 			msn_vma_set_range(s),
 			(struct msn_addr_range){ at, end });
 
+		if (!moves_with_others(msn_vma_set_value(&r->mm->vmas, s)) &&
+		    (!first || part.end < end))
+			return msn_fail(-EFAULT);
+		first = false;
 		r->addr = part.start;
 		r->new_addr = part.start + shift;
 		r->old_len = r->new_len = msn_addr_range_length(part);

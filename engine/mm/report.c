@@ -7,8 +7,8 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "mm/guard.h"
 #include "mm/maps_line.h"
-#include "mm/zero.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,12 +28,12 @@ uint64_t msn_mm_placed_bytes(struct msn_mm *mm)
 	msn_read_scope(&mm->active);
 	for (struct msn_seg s = msn_pma_set_first(&mm->pmas); msn_seg_ok(s);
 	     s = msn_seg_next(s))
-		if (!msn_is_zero_file(msn_pma_set_value(&mm->pmas, s)->file))
+		if (msn_pma_takes_memory(msn_pma_set_value(&mm->pmas, s)))
 			sum += msn_addr_range_length(msn_pma_set_range(s));
 	return sum;
 }
 
-static void view_mapping(struct msn_mm *mm, struct msn_seg s,
+void msn_mm_view_mapping(struct msn_mm *mm, struct msn_seg s,
 			 struct msn_mapping_view *out)
 {
 	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
@@ -63,7 +63,7 @@ int msn_mm_for_each_mapping(struct msn_mm *mm, msn_mapping_fn fn, void *ctx)
 	     msn_seg_ok(s) && rc == 0; s = msn_seg_next(s)) {
 		struct msn_mapping_view v;
 
-		view_mapping(mm, s, &v);
+		msn_mm_view_mapping(mm, s, &v);
 		rc = fn(ctx, &v);
 	}
 	return rc;
@@ -108,7 +108,7 @@ void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
 {
 	struct msn_mapping_view v;
 
-	view_mapping(mm, s, &v);
+	msn_mm_view_mapping(mm, s, &v);
 	describe_line(&v, out);
 	if (is_heap(mm, &v))
 		out->name = "[heap]";
@@ -214,7 +214,7 @@ static const char *check_pmas(struct msn_mm *mm)
 			return "a placement is not page aligned";
 		if (!is_mapped(mm, r, p))
 			return "a placement has no mapping of its kind";
-		if (p->private && !p->need_cow &&
+		if (p->private && !p->need_cow && !msn_pma_is_guard(p) &&
 		    p->file != msn_memfile_file(mm->memfile))
 			return "a writable private page is not in the memory "
 			       "file";

@@ -9,8 +9,8 @@
 #include "mm/mm_calls.h"
 
 #include "base/error.h"
+#include "mm/guard.h"
 #include "mm/mm_internal.h"
-#include "mm/zero.h"
 
 #include <errno.h>
 #include <string.h>
@@ -46,8 +46,9 @@ static void mark_present(void *ctx, struct msn_addr_range part,
 {
 	const struct vector *v = ctx;
 
-	(void)p;
 	(void)pages;
+	if (msn_pma_is_guard(p))
+		return; /* what is behind it counts */
 	memset(v->vec + (part.start - v->start) / MSN_PAGE_SIZE, 1,
 	       msn_addr_range_length(part) / MSN_PAGE_SIZE);
 }
@@ -115,15 +116,17 @@ static void put_words(void *ctx, struct msn_addr_range part,
 {
 	const struct words *w = ctx;
 	uint64_t *out = w->out + (part.start - w->start) / MSN_PAGE_SIZE;
-	bool zero = msn_is_zero_file(p->file);
+	bool guard = msn_pma_is_guard(p);
+	bool memory = msn_pma_takes_memory(p);
 
 	while (pages.start < pages.end) {
 		struct msn_file_range run = pages;
-		uint64_t word = MSN_PAGEMAP_PRESENT;
+		uint64_t word = guard ? MSN_PAGEMAP_SWAP | MSN_PAGEMAP_GUARD
+				      : MSN_PAGEMAP_PRESENT;
 
-		if (!zero && !p->private)
+		if (memory && !p->private)
 			word |= MSN_PAGEMAP_FILE;
-		if (!zero && msn_mm_sharers(w->mm, p, pages, &run) == 1)
+		if (memory && msn_mm_sharers(w->mm, p, pages, &run) == 1)
 			word |= MSN_PAGEMAP_EXCLUSIVE;
 		for (; pages.start < run.end; pages.start += MSN_PAGE_SIZE)
 			*out++ = word;

@@ -11,9 +11,9 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "mm/guard.h"
 #include "mm/maps_line.h"
 #include "mm/smaps.h"
-#include "mm/zero.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -110,7 +110,7 @@ void msn_mm_sum_placed(struct msn_mm *mm, struct msn_addr_range ar,
 		struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
 		struct msn_addr_range r = msn_pma_set_range(s);
 
-		if (msn_is_zero_file(p->file))
+		if (!msn_pma_takes_memory(p))
 			continue;
 		add_pages(mm, out, p,
 			  msn_pma_file_range(p, r,
@@ -163,19 +163,19 @@ static void put_flags(struct listing *l, uint32_t flags)
 		uint32_t flag;
 		const char *name;
 	} names[] = {
-		{ MSN_VMA_READ, "rd" },	       { MSN_VMA_WRITE, "wr" },
-		{ MSN_VMA_EXEC, "ex" },	       { MSN_VMA_SHARED, "sh" },
-		{ MSN_VMA_MAYREAD, "mr" },     { MSN_VMA_MAYWRITE, "mw" },
-		{ MSN_VMA_MAYEXEC, "me" },     { MSN_VMA_MAYSHARE, "ms" },
-		{ MSN_VMA_GROWSDOWN, "gd" },   { MSN_VMA_LOCKED, "lo" },
-		{ MSN_VMA_SEQ_READ, "sr" },    { MSN_VMA_RAND_READ, "rr" },
-		{ MSN_VMA_DONTCOPY, "dc" },    { MSN_VMA_DONTEXPAND, "de" },
-		{ MSN_VMA_LOCKONFAULT, "lf" }, { MSN_VMA_ACCOUNT, "ac" },
-		{ MSN_VMA_NORESERVE, "nr" },   { MSN_VMA_SYNC, "sf" },
-		{ MSN_VMA_WIPEONFORK, "wf" },  { MSN_VMA_DONTDUMP, "dd" },
-		{ MSN_VMA_HUGEPAGE, "hg" },    { MSN_VMA_NOHUGEPAGE, "nh" },
-		{ MSN_VMA_MERGEABLE, "mg" },   { MSN_VMA_DROPPABLE, "dp" },
-		{ MSN_VMA_SEALED, "sl" },
+		{ MSN_VMA_READ, "rd" },	      { MSN_VMA_WRITE, "wr" },
+		{ MSN_VMA_EXEC, "ex" },	      { MSN_VMA_SHARED, "sh" },
+		{ MSN_VMA_MAYREAD, "mr" },    { MSN_VMA_MAYWRITE, "mw" },
+		{ MSN_VMA_MAYEXEC, "me" },    { MSN_VMA_MAYSHARE, "ms" },
+		{ MSN_VMA_GROWSDOWN, "gd" },  { MSN_VMA_MAYBE_GUARD, "gu" },
+		{ MSN_VMA_LOCKED, "lo" },     { MSN_VMA_SEQ_READ, "sr" },
+		{ MSN_VMA_RAND_READ, "rr" },  { MSN_VMA_DONTCOPY, "dc" },
+		{ MSN_VMA_DONTEXPAND, "de" }, { MSN_VMA_LOCKONFAULT, "lf" },
+		{ MSN_VMA_ACCOUNT, "ac" },    { MSN_VMA_NORESERVE, "nr" },
+		{ MSN_VMA_SYNC, "sf" },	      { MSN_VMA_WIPEONFORK, "wf" },
+		{ MSN_VMA_DONTDUMP, "dd" },   { MSN_VMA_HUGEPAGE, "hg" },
+		{ MSN_VMA_NOHUGEPAGE, "nh" }, { MSN_VMA_MERGEABLE, "mg" },
+		{ MSN_VMA_DROPPABLE, "dp" },  { MSN_VMA_SEALED, "sl" },
 	};
 
 	put(l, "VmFlags: ");

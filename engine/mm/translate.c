@@ -109,7 +109,7 @@ int msn_mm_place_translated(struct msn_mm *mm, struct msn_seg vma,
 	return 0;
 }
 
-/* Places the pages of @hole, in which nothing is, that are in memory. */
+/* @hole is no longer than a window. */
 static int place_resident(struct msn_mm *mm, struct msn_seg vma,
 			  struct msn_addr_range hole)
 {
@@ -132,6 +132,21 @@ static int place_resident(struct msn_mm *mm, struct msn_seg vma,
 		else
 			rc = msn_mm_place_translated(mm, vma, run, run,
 						     MSN_ACCESS_READ);
+	}
+	return msn_pass(rc);
+}
+
+int msn_mm_place_resident(struct msn_mm *mm, struct msn_seg vma,
+			  struct msn_addr_range hole)
+{
+	int rc = 0;
+
+	while (rc == 0 && hole.start < hole.end) {
+		struct msn_addr_range part = hole;
+
+		part.end = smaller(hole.end, hole.start + AROUND_BYTES);
+		rc = place_resident(mm, vma, part);
+		hole.start = part.end;
 	}
 	return msn_pass(rc);
 }

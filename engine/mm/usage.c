@@ -5,8 +5,8 @@
  */
 #include "mm/mm.h"
 
+#include "mm/guard.h"
 #include "mm/mm_internal.h"
-#include "mm/zero.h"
 
 /* Do the object's pages live in memory alone, as those of shmem do? */
 static bool is_memory(const struct msn_vma *v)
@@ -32,7 +32,7 @@ static void add_resident(struct msn_mm *mm, struct msn_seg s,
 		uint64_t bytes = msn_addr_range_length(
 			msn_addr_range_intersect(ar, msn_pma_set_range(s)));
 
-		if (msn_is_zero_file(p->file))
+		if (!msn_pma_takes_memory(p))
 			continue;
 		*(p->private ? &out->rss_anonymous : object) += bytes;
 		if (p->lazy_free)

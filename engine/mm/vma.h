@@ -55,11 +55,14 @@ enum msn_vma_flag {
 	MSN_VMA_SEALED = 1 << 22,
 	MSN_VMA_DROPPABLE = 1 << 23,
 	MSN_VMA_SYNC = 1 << 24,
+	MSN_VMA_MAYBE_GUARD = 1 << 25, /* had guard pages once; see STICKY */
 };
 
 #define MSN_VMA_ACCESS (MSN_VMA_READ | MSN_VMA_WRITE | MSN_VMA_EXEC)
 #define MSN_VMA_MAY (MSN_VMA_MAYREAD | MSN_VMA_MAYWRITE | MSN_VMA_MAYEXEC)
 #define MSN_VMA_MAY_SHIFT 4
+/* Does not keep two mappings apart; the whole has it if a part had. */
+#define MSN_VMA_STICKY MSN_VMA_MAYBE_GUARD
 #define MSN_VMA_LOCK_MASK (MSN_VMA_LOCKED | MSN_VMA_LOCKONFAULT)
 
 struct msn_vma {

@@ -20,8 +20,8 @@
 /* is_mergeable_vma(): do @a and @b look the same? */
 static bool same_look(const struct msn_vma *a, const struct msn_vma *b)
 {
-	return a->flags == b->flags && a->mappable == b->mappable &&
-	       a->identity == b->identity &&
+	return ((a->flags ^ b->flags) & ~(uint32_t)MSN_VMA_STICKY) == 0 &&
+	       a->mappable == b->mappable && a->identity == b->identity &&
 	       msn_policy_same(a->policy, b->policy) &&
 	       msn_text_same(a->name, b->name) &&
 	       (!a->name || a->name_mut == b->name_mut);
@@ -83,11 +83,12 @@ static bool ends_agree(struct msn_mm *mm, struct msn_seg prev,
 	return !a || !b || msn_anon_chain_same(a, b);
 }
 
-/* Gives @to the history @from if it has none. */
-static void inherit(struct msn_vma *to, struct msn_anon_chain *from)
+/* Gives @to the history of @from if it has none, and flags that stick. */
+static void inherit(struct msn_vma *to, const struct msn_vma *from)
 {
 	if (!to->anon)
-		to->anon = msn_anon_chain_ref(from);
+		to->anon = msn_anon_chain_ref(from->anon);
+	to->flags |= from->flags & MSN_VMA_STICKY;
 }
 
 /* The references of a value that is about to be joined away. */
@@ -102,7 +103,7 @@ static struct msn_seg join_left(struct msn_mm *mm, struct msn_seg prev)
 {
 	struct msn_vma *gone = value(mm, msn_seg_next(prev));
 
-	inherit(value(mm, prev), gone->anon);
+	inherit(value(mm, prev), gone);
 	drop_joined(gone);
 	return msn_vma_set_join(&mm->vmas, prev);
 }
@@ -113,7 +114,7 @@ static struct msn_seg join_right(struct msn_mm *mm, struct msn_seg s)
 	struct msn_vma old = *value(mm, s);
 	struct msn_vma next = *value(mm, msn_seg_next(s));
 
-	inherit(&next, old.anon);
+	inherit(&next, &old);
 	next.offset -= msn_addr_range_length(msn_vma_set_range(s));
 	drop_joined(&old);
 	*value(mm, s) = next;
@@ -197,8 +198,7 @@ int msn_vma_modify(struct msn_mm *mm, struct msn_addr_range part,
 	s = msn_vma_set_find(&mm->vmas, part.start);
 	if (left && right) {
 		/* The one after it decides first what the whole comes from. */
-		inherit(value(mm, msn_seg_prev(s)),
-			value(mm, msn_seg_next(s))->anon);
+		inherit(value(mm, msn_seg_prev(s)), value(mm, msn_seg_next(s)));
 		s = join_left(mm, join_left(mm, msn_seg_prev(s)));
 	} else {
 		s = left ? join_left(mm, msn_seg_prev(s)) : join_right(mm, s);
@@ -237,12 +237,12 @@ struct msn_seg msn_vma_add(struct msn_mm *mm, struct msn_addr_range ar,
 		msn_vma_set_resize(&mm->vmas, prev, r);
 		if (right)
 			prev = join_left(mm, prev);
-		inherit(value(mm, prev), v->anon);
+		inherit(value(mm, prev), v);
 		return prev;
 	}
 	if (right) {
 		lengthen_down(mm, next, ar.start);
-		inherit(value(mm, next), v->anon);
+		inherit(value(mm, next), v);
 		return next;
 	}
 	rc = msn_vma_set_insert(&mm->vmas, ar, v, &s);
@@ -280,7 +280,8 @@ static bool could_be_one(struct msn_mm *mm, struct msn_seg a, struct msn_seg b)
 	return la.end == msn_vma_set_range(b).start &&
 	       l->mappable == r->mappable && l->identity == r->identity &&
 	       msn_policy_same(l->policy, r->policy) &&
-	       ((l->flags ^ r->flags) & ~(uint32_t)MSN_VMA_ACCESS) == 0 &&
+	       ((l->flags ^ r->flags) &
+		~(uint32_t)(MSN_VMA_ACCESS | MSN_VMA_STICKY)) == 0 &&
 	       l->offset + msn_addr_range_length(la) == r->offset;
 }
 

@@ -59,6 +59,8 @@ struct msn_manifest *msn_manifest_free(struct msn_manifest *m)
 		msn_extents_deinit(&m->blobs[i].pages);
 	}
 	free(m->blobs);
+	free(m->present);
+	free(m->policies);
 	free(m);
 	return NULL;
 }
@@ -231,6 +233,54 @@ int msn_manifest_add_mapping(struct msn_manifest *m,
 	m->mappings[m->mapping_count] = *mapping;
 	m->mappings[m->mapping_count++].name = msn_steal(name);
 	return 0;
+}
+
+int msn_manifest_add_presence(struct msn_manifest *m,
+			      const struct msn_manifest_presence *run)
+{
+	int rc = table_grow((void **)&m->present, m->present_count,
+			    sizeof(*m->present));
+
+	if (rc == 0)
+		m->present[m->present_count++] = *run;
+	return msn_pass(rc);
+}
+
+int msn_manifest_policy_index(struct msn_manifest *m,
+			      const struct msn_manifest_policy *policy,
+			      uint32_t *index)
+{
+	int rc;
+
+	for (size_t i = m->policy_count; i-- > 0;) {
+		if (memcmp(&m->policies[i], policy, sizeof(*policy)) == 0) {
+			*index = (uint32_t)i;
+			return 0;
+		}
+	}
+	rc = table_grow((void **)&m->policies, m->policy_count,
+			sizeof(*m->policies));
+	if (rc)
+		return msn_pass(rc);
+	*index = (uint32_t)m->policy_count;
+	m->policies[m->policy_count++] = *policy;
+	return 0;
+}
+
+const struct msn_manifest_presence *
+msn_manifest_presence_lower(const struct msn_manifest *m, uint64_t page)
+{
+	size_t low = 0, high = m->present_count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (m->present[mid].page + m->present[mid].count <= page)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < m->present_count ? &m->present[low] : NULL;
 }
 
 const char *msn_manifest_attr(const struct msn_manifest *m, const char *key)

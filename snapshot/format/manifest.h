@@ -78,6 +78,35 @@ struct msn_manifest_mapping {
 	uint64_t file_size;    /* FILE: when it was saved */
 	int64_t file_mtime_ns; /* FILE: since the epoch */
 	uint32_t object;       /* OBJECT: index into the object table */
+
+	/* What only later calls can tell; only if @exact.  See mm/exact.h. */
+	bool exact;
+	uint32_t vm_flags;    /* MSN_MANIFEST_VM_FLAGS at most */
+	uint64_t anon_offset; /* of anonymous memory: where it was made */
+	uint32_t history;     /* 0: none; at most the number of mappings */
+	bool forked;	      /* with a history only */
+	uint32_t policy;      /* 0: none; 1 + index into the policy table */
+};
+
+/* Every bit that vm_flags can have (enum msn_vma_flag). */
+#define MSN_MANIFEST_VM_FLAGS ((UINT32_C(1) << 25) - 1)
+
+/* Pages that are in place.  @how is enum msn_presence of mm/exact.h. */
+struct msn_manifest_presence {
+	uint64_t page, count; /* count > 0 */
+	uint8_t how;	      /* 1 to 3 */
+};
+
+#define MSN_MANIFEST_NODE_WORDS 16
+
+struct msn_manifest_policy {
+	uint16_t mode, flags;
+	uint64_t nodes[MSN_MANIFEST_NODE_WORDS];
+};
+
+struct msn_manifest_space {
+	uint64_t heap_start, heap_end; /* bytes; both 0: no heap */
+	uint32_t future_locks;	       /* bits of vm_flags */
 };
 
 /* Shared anonymous memory: its pages once, however often it is mapped. */
@@ -129,6 +158,12 @@ struct msn_manifest {
 	size_t object_count;
 	struct msn_manifest_blob *blobs;
 	size_t blob_count;
+
+	struct msn_manifest_space space;
+	struct msn_manifest_presence *present; /* ascending, disjoint */
+	size_t present_count;
+	struct msn_manifest_policy *policies;
+	size_t policy_count;
 };
 
 MSN_MUST_CHECK int msn_manifest_new(struct msn_manifest **out);
@@ -198,6 +233,20 @@ MSN_MUST_CHECK int msn_manifest_add_attr(struct msn_manifest *m,
 MSN_MUST_CHECK int
 msn_manifest_add_mapping(struct msn_manifest *m,
 			 const struct msn_manifest_mapping *mapping);
+
+MSN_MUST_CHECK int
+msn_manifest_add_presence(struct msn_manifest *m,
+			  const struct msn_manifest_presence *run);
+
+/* Index of an equal policy in the table, which is added if need be. */
+MSN_MUST_CHECK int
+msn_manifest_policy_index(struct msn_manifest *m,
+			  const struct msn_manifest_policy *policy,
+			  uint32_t *index);
+
+/* The first run that contains @page or lies above it, or NULL. */
+const struct msn_manifest_presence *
+msn_manifest_presence_lower(const struct msn_manifest *m, uint64_t page);
 
 /* The attribute's value, or NULL. */
 const char *msn_manifest_attr(const struct msn_manifest *m, const char *key);

@@ -20,6 +20,7 @@
 #define PERMS_ALL 7
 #define NAME_MUT_MAX 2
 #define MLOCK_MODE_MAX 2
+#define PRESENCE_MAX 3
 
 const char *msn_snapshot_name_check(const char *name)
 {
@@ -104,6 +105,30 @@ static const char *extents_check(const struct msn_extents *x, uint64_t end,
 	return NULL;
 }
 
+/* What @p says beyond a listing, against what the listing says. */
+static const char *exact_check(const struct msn_manifest *m,
+			       const struct msn_manifest_mapping *p)
+{
+	if (!p->exact)
+		return p->vm_flags || p->anon_offset || p->history ||
+				       p->forked || p->policy
+			       ? "a mapping is exact and says that it is not"
+			       : NULL;
+	if ((p->vm_flags & ~MSN_MANIFEST_VM_FLAGS) ||
+	    (p->vm_flags & PERMS_ALL) != p->perms ||
+	    (p->vm_flags >> 4 & PERMS_ALL) != p->max_perms ||
+	    (p->vm_flags >> 7 & 1) != p->shared)
+		return "a mapping's flags are not those of its rights";
+	if (!msn_page_aligned(p->anon_offset) ||
+	    p->anon_offset > UINT64_MAX - (p->end - p->start))
+		return "a mapping's first address wraps";
+	if (p->history > m->mapping_count || (p->forked && !p->history))
+		return "a mapping has a history that does not exist";
+	if (p->policy > m->policy_count)
+		return "a mapping names a policy that is not in the table";
+	return NULL;
+}
+
 static const char *mapping_check(const struct msn_manifest *m,
 				 const struct msn_manifest_mapping *p)
 {
@@ -128,7 +153,7 @@ static const char *mapping_check(const struct msn_manifest *m,
 		return "a mapping without a file has an inode";
 	if (p->kind == MSN_MAPPING_OBJECT && p->object >= m->object_count)
 		return "a mapping names an object that is not in the table";
-	return NULL;
+	return exact_check(m, p);
 }
 
 static const char *mappings_check(const struct msn_manifest *m)
@@ -149,25 +174,60 @@ static const char *mappings_check(const struct msn_manifest *m)
 	return NULL;
 }
 
-/* Both lists are in order: one walk over the two. */
+/*
+ * Is the run of pages in mappings?  *@j is the first mapping that the search
+ * looks at: runs come in order, so one walk over both lists is enough.
+ */
+static bool run_is_mapped(const struct msn_manifest *m, uint64_t page,
+			  uint64_t count, size_t *j)
+{
+	uint64_t at = page << MSN_PAGE_SHIFT;
+	uint64_t last = (page + count - 1) << MSN_PAGE_SHIFT;
+
+	for (;; at = m->mappings[*j].end) {
+		while (*j < m->mapping_count && m->mappings[*j].end <= at)
+			++*j;
+		if (*j == m->mapping_count || m->mappings[*j].start > at)
+			return false;
+		if (m->mappings[*j].end > last)
+			return true;
+	}
+}
+
 static const char *pages_are_mapped(const struct msn_manifest *m)
 {
 	size_t j = 0;
 
-	for (size_t i = 0; i < m->pages.count; i++) {
-		const struct msn_extent *e = &m->pages.list[i];
-		uint64_t at = e->page << MSN_PAGE_SHIFT;
-		uint64_t last = (e->page + e->count - 1) << MSN_PAGE_SHIFT;
+	for (size_t i = 0; i < m->pages.count; i++)
+		if (!run_is_mapped(m, m->pages.list[i].page,
+				   m->pages.list[i].count, &j))
+			return "a private page is in no mapping";
+	return NULL;
+}
 
-		for (;; at = m->mappings[j].end) {
-			while (j < m->mapping_count && m->mappings[j].end <= at)
-				j++;
-			if (j == m->mapping_count || m->mappings[j].start > at)
-				return "a private page is in no mapping";
-			if (m->mappings[j].end > last)
-				break;
-		}
+static const char *presence_check(const struct msn_manifest *m)
+{
+	uint64_t at = 0;
+	size_t j = 0;
+
+	for (size_t i = 0; i < m->present_count; i++) {
+		const struct msn_manifest_presence *p = &m->present[i];
+
+		if (p->count == 0)
+			return "a run of pages is empty";
+		if (p->page < at)
+			return "runs of pages overlap or are out of order";
+		if (p->page >= PAGE_NUMBER_END ||
+		    p->count > PAGE_NUMBER_END - p->page ||
+		    !run_is_mapped(m, p->page, p->count, &j))
+			return "a page that is in place is in no mapping";
+		if (p->how < 1 || p->how > PRESENCE_MAX)
+			return "pages are in place in no known way";
+		at = p->page + p->count;
 	}
+	if (m->space.heap_end < m->space.heap_start ||
+	    (m->space.future_locks & ~MSN_MANIFEST_VM_FLAGS))
+		return "the heap or the locks to come are none";
 	return NULL;
 }
 
@@ -249,6 +309,8 @@ const char *msn_manifest_check(const struct msn_manifest *m)
 		text = extents_check(&m->pages, PAGE_NUMBER_END, m->pack_count);
 	if (!text)
 		text = pages_are_mapped(m);
+	if (!text)
+		text = presence_check(m);
 	if (!text)
 		text = objects_check(m);
 	return text ? text : blobs_check(m);

@@ -265,6 +265,13 @@ static int get_mapping(struct decoder *d, struct msn_manifest_mapping *p,
 	p->file_size = t->file_size;
 	p->file_mtime_ns = t->file_mtime_ns;
 	p->object = t->object;
+	p->exact = t->exact;
+	p->vm_flags = t->vm_flags;
+	p->history = t->history;
+	p->forked = t->forked;
+	p->policy = t->policy;
+	if (!pages_to_bytes(t->first_page, &p->anon_offset))
+		return broken(d, "a mapping was made past the last address");
 	return msn_pass(get_text(d, &p->name, t->name));
 }
 
@@ -339,6 +346,68 @@ static int get_blobs(struct decoder *d, const Memsnap__V1__Manifest *pb)
 	return msn_pass(rc);
 }
 
+static int get_presence(struct decoder *d, const Memsnap__V1__Presence *x)
+{
+	struct msn_manifest *m = d->m;
+	uint64_t end = 0;
+	int rc;
+
+	if (!x)
+		return 0;
+	if (x->n_count != x->n_gap || x->n_how != x->n_gap)
+		return broken(d, "the columns of a list of runs differ in "
+				 "length");
+	rc = take_array(d, (void **)&m->present, x->n_gap, sizeof(*m->present));
+	for (size_t i = 0; rc == 0 && i < x->n_gap; i++) {
+		struct msn_manifest_presence *p = &m->present[i];
+
+		if (__builtin_add_overflow(end, x->gap[i], &p->page) ||
+		    __builtin_add_overflow(p->page, x->count[i], &end))
+			return broken(d, "a run of pages wraps");
+		if (x->how[i] > UINT8_MAX)
+			return broken(d, "pages are in place in no known way");
+		p->count = x->count[i];
+		p->how = (uint8_t)x->how[i];
+		m->present_count++;
+	}
+	return msn_pass(rc);
+}
+
+static int get_policies(struct decoder *d, const Memsnap__V1__Manifest *pb)
+{
+	struct msn_manifest *m = d->m;
+	int rc = take_array(d, (void **)&m->policies, pb->n_policies,
+			    sizeof(*m->policies));
+
+	for (size_t i = 0; rc == 0 && i < pb->n_policies; i++) {
+		const Memsnap__V1__ManifestPolicy *t = pb->policies[i];
+		struct msn_manifest_policy *p = &m->policies[i];
+
+		if (t->mode > UINT16_MAX || t->flags > UINT16_MAX ||
+		    t->n_nodes > MSN_MANIFEST_NODE_WORDS)
+			return broken(d, "a memory policy is none");
+		p->mode = (uint16_t)t->mode;
+		p->flags = (uint16_t)t->flags;
+		for (size_t k = 0; k < t->n_nodes; k++)
+			p->nodes[k] = t->nodes[k];
+		m->policy_count++;
+	}
+	return msn_pass(rc);
+}
+
+static int get_space(struct decoder *d, const Memsnap__V1__ManifestSpace *t)
+{
+	struct msn_manifest_space *s = &d->m->space;
+
+	if (!t)
+		return 0;
+	s->heap_start = t->heap_start;
+	s->future_locks = t->future_locks;
+	if (__builtin_add_overflow(t->heap_start, t->heap_bytes, &s->heap_end))
+		return broken(d, "the heap wraps");
+	return 0;
+}
+
 static void get_stats(struct msn_manifest_stats *s,
 		      const Memsnap__V1__ManifestStats *t)
 {
@@ -382,6 +451,12 @@ static int get_manifest(struct decoder *d, const Memsnap__V1__Manifest *pb)
 		rc = get_objects(d, pb);
 	if (rc == 0)
 		rc = get_blobs(d, pb);
+	if (rc == 0)
+		rc = get_space(d, pb->space);
+	if (rc == 0)
+		rc = get_presence(d, pb->present);
+	if (rc == 0)
+		rc = get_policies(d, pb);
 	return msn_pass(rc);
 }
 

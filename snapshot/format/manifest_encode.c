@@ -150,6 +150,14 @@ static void put_mapping(Memsnap__V1__ManifestMapping *t,
 	t->file_size = p->file_size;
 	t->file_mtime_ns = p->file_mtime_ns;
 	t->object = p->object;
+	if (!p->exact)
+		return;
+	t->exact = true;
+	t->vm_flags = p->vm_flags;
+	t->first_page = p->anon_offset >> MSN_PAGE_SHIFT;
+	t->history = p->history;
+	t->forked = p->forked;
+	t->policy = p->policy;
 }
 
 static int put_mappings(struct arena *a, Memsnap__V1__Manifest *pb,
@@ -225,6 +233,67 @@ static int put_blobs(struct arena *a, Memsnap__V1__Manifest *pb,
 	return msn_pass(rc);
 }
 
+static int put_presence(struct arena *a, Memsnap__V1__Manifest *pb,
+			const struct msn_manifest *m)
+{
+	Memsnap__V1__Presence *x = arena_array(a, 1, sizeof(*x));
+	size_t n = m->present_count;
+	uint64_t end = 0;
+
+	if (!x)
+		return msn_fail(-ENOMEM);
+	memsnap__v1__presence__init(x);
+	x->n_gap = x->n_count = x->n_how = n;
+	x->gap = arena_array(a, n, sizeof(*x->gap));
+	x->count = arena_array(a, n, sizeof(*x->count));
+	x->how = arena_array(a, n, sizeof(*x->how));
+	if (!x->gap || !x->count || !x->how)
+		return msn_fail(-ENOMEM);
+	for (size_t i = 0; i < n; i++) {
+		x->gap[i] = m->present[i].page - end;
+		x->count[i] = m->present[i].count;
+		x->how[i] = m->present[i].how;
+		end = m->present[i].page + m->present[i].count;
+	}
+	pb->present = x;
+	return 0;
+}
+
+static int put_policies(struct arena *a, Memsnap__V1__Manifest *pb,
+			const struct msn_manifest *m)
+{
+	Memsnap__V1__ManifestPolicy *t;
+	int rc = message_list(a, m->policy_count, sizeof(*t), (void **)&t,
+			      (void ***)&pb->policies);
+
+	if (rc)
+		return msn_pass(rc);
+	pb->n_policies = m->policy_count;
+	for (size_t i = 0; i < m->policy_count; i++) {
+		memsnap__v1__manifest_policy__init(&t[i]);
+		t[i].mode = m->policies[i].mode;
+		t[i].flags = m->policies[i].flags;
+		t[i].nodes = m->policies[i].nodes;
+		t[i].n_nodes = MSN_MANIFEST_NODE_WORDS;
+	}
+	return 0;
+}
+
+static int put_space(struct arena *a, Memsnap__V1__Manifest *pb,
+		     const struct msn_manifest *m)
+{
+	Memsnap__V1__ManifestSpace *t = arena_array(a, 1, sizeof(*t));
+
+	if (!t)
+		return msn_fail(-ENOMEM);
+	memsnap__v1__manifest_space__init(t);
+	t->heap_start = m->space.heap_start;
+	t->heap_bytes = m->space.heap_end - m->space.heap_start;
+	t->future_locks = m->space.future_locks;
+	pb->space = t;
+	return 0;
+}
+
 static void put_stats(Memsnap__V1__ManifestStats *t,
 		      const struct msn_manifest_stats *s)
 {
@@ -257,6 +326,12 @@ static int put_lists(struct arena *a, Memsnap__V1__Manifest *pb,
 		rc = put_objects(a, pb, m);
 	if (rc == 0)
 		rc = put_blobs(a, pb, m);
+	if (rc == 0)
+		rc = put_space(a, pb, m);
+	if (rc == 0)
+		rc = put_presence(a, pb, m);
+	if (rc == 0)
+		rc = put_policies(a, pb, m);
 	return msn_pass(rc);
 }
 

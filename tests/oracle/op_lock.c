@@ -235,6 +235,9 @@ static void make_madvise(struct gen *g, struct step *s)
 		s->args[2] = GEN_ONE_OF(g, often);
 	else
 		s->args[2] = gen_pick(g, 26);
+	/* What the kernel can reclaim at once is not the engine's to know. */
+	if (s->args[2] == MADV_PAGEOUT)
+		s->args[2] = MADV_COLD;
 }
 
 OP_KERNEL(madvise, SYS_madvise)

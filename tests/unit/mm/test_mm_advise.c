@@ -327,6 +327,87 @@ static void populating_stops_where_a_page_cannot_be_had(void)
 	}
 }
 
+/* ---- Guards -------------------------------------------------------------- */
+
+static void nobody_may_touch_a_guard_page(void)
+{
+	FOR_BOTH(f, local)
+	{
+		uint32_t word;
+
+		map(f.mm, anon(0, 4));
+		put(f.mm, AT(1), 'x');
+		put(f.mm, AT(2), 'y');
+		CHECK(advise(&f, 1, 1, MADV_GUARD_INSTALL) == 0);
+		EXPECT(get(f.mm, AT(1)) == -EFAULT);
+		EXPECT(msn_mm_load32(f.mm, AT(1), &word) == -EFAULT);
+		EXPECT(get(f.mm, AT(0)) == 0 && get(f.mm, AT(2)) == 'y');
+		if (!local)
+			EXPECT(msn_mm_handle_fault(f.mm, AT(1),
+						   MSN_ACCESS_READ) ==
+			       MSN_MM_E_MAPERR);
+		EXPECT(line_count(f.mm) == 1); /* no mapping of its own */
+		/* Rights and discarding do not change that. */
+		CHECK(msn_mm_mprotect(f.mm, AT(0), 4 * PAGE, PROT_READ) == 0);
+		CHECK(msn_mm_mprotect(f.mm, AT(0), 4 * PAGE,
+				      PROT_READ | PROT_WRITE) == 0);
+		EXPECT(advise(&f, 0, 4, MADV_DONTNEED) == 0);
+		EXPECT(advise(&f, 0, 4, MADV_FREE) == 0);
+		EXPECT(msn_mm_reclaim_lazy(f.mm) == 0);
+		EXPECT(get(f.mm, AT(1)) == -EFAULT);
+		EXPECT(advise(&f, 0, 2, MADV_POPULATE_WRITE) == -EFAULT);
+		EXPECT(advise(&f, 0, 4, MADV_GUARD_REMOVE) == 0);
+		EXPECT(get(f.mm, AT(1)) == 0);
+		put(f.mm, AT(1), 'z');
+		EXPECT(get(f.mm, AT(1)) == 'z');
+	}
+}
+
+static void guards_go_with_their_mapping_and_come_along_in_a_fork(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_mmap_opts o = anon(10, 4);
+		struct msn_mm *child;
+
+		o.private = false;
+		set_shared(&f, &o);
+		map(f.mm, o);
+		map(f.mm, anon(0, 4));
+		put(f.mm, AT(11), 's');
+		put(f.mm, AT(12), 't');
+		CHECK(advise(&f, 1, 2, MADV_GUARD_INSTALL) == 0);
+		CHECK(advise(&f, 11, 1, MADV_GUARD_INSTALL) == 0);
+		CHECK(msn_mm_fork(f.mm, make_platform(false), &child) == 0);
+		EXPECT(msn_mm_check(child) == NULL);
+		EXPECT(get(child, AT(1)) == -EFAULT);
+		EXPECT(get(child, AT(11)) == -EFAULT);
+		EXPECT(get(child, AT(12)) == 't');
+		CHECK(msn_mm_madvise(child, AT(10), 4 * PAGE,
+				     MADV_GUARD_REMOVE) == 0);
+		EXPECT(get(child, AT(11)) == 's'); /* the object has it */
+		put(child, AT(12), 'T');
+		EXPECT(get(f.mm, AT(12)) == 'T');
+		msn_mm_free(child);
+		map(f.mm, anon(1, 2));
+		EXPECT(get(f.mm, AT(1)) == 0);
+		msn_identity_dec_ref(o.mapping_identity);
+	}
+}
+
+static void a_locked_mapping_gets_no_guards(void)
+{
+	FOR_BOTH(f, local)
+	{
+		map(f.mm, anon(0, 2));
+		CHECK(advise(&f, 0, 1, MADV_GUARD_INSTALL) == 0);
+		EXPECT(msn_mm_mlock(f.mm, AT(0), 2 * PAGE, MLOCK_ONFAULT) == 0);
+		EXPECT(advise(&f, 1, 1, MADV_GUARD_INSTALL) == -EINVAL);
+		EXPECT(advise(&f, 0, 1, MADV_GUARD_REMOVE) == 0);
+		EXPECT(get(f.mm, AT(0)) == 0);
+	}
+}
+
 /* ---- Flags --------------------------------------------------------------- */
 
 static void flags_cut_mappings_and_join_them_again(void)
@@ -492,6 +573,37 @@ static void populating_agrees_with_the_kernel(void)
 	versus(calls);
 }
 
+static void guards_agree_with_the_kernel(void)
+{
+	static const struct versus_call calls[] = {
+		{ V_ANON, A(0), N(8), PROT_READ | PROT_WRITE },
+		{ V_PUT, A(1), 0, 'x' },
+		{ V_MADVISE, A(1), N(2), MADV_GUARD_INSTALL },
+		{ V_GET, A(1), 0, 0 },
+		{ V_PUT, A(2), 0, 'y' },
+		{ V_MINCORE, A(0), N(8), 0 },
+		{ V_MADVISE, A(0), N(8), MADV_DONTNEED },
+		{ V_GET, A(1), 0, 0 },
+		{ V_MLOCK, A(0), N(2), 0 },
+		{ V_MADVISE, A(0), N(1), MADV_GUARD_INSTALL },
+		{ V_MADVISE, A(0), N(2), MADV_GUARD_REMOVE },
+		{ V_GET, A(1), 0, 0 },
+		{ V_GET, A(2), 0, 0 },
+		{ V_ANON, A(8), N(4), PROT_READ | PROT_WRITE },
+		{ V_FILE_SHARED, A(20), N(8), PROT_READ | PROT_WRITE },
+		{ V_MADVISE, A(21), N(2), MADV_GUARD_INSTALL },
+		{ V_GET, A(20), 0, 0 },
+		{ V_GET, A(21), 0, 0 },
+		{ V_MINCORE, A(20), N(8), 0 },
+		{ V_MADVISE, A(19), N(5), MADV_GUARD_REMOVE },
+		{ V_GET, A(21), 0, 0 },
+		{ V_MADVISE, A(40), N(1), MADV_GUARD_INSTALL },
+		{ 0 }
+	};
+
+	versus(calls);
+}
+
 /* ---- Failures ------------------------------------------------------------ */
 
 static bool walk_local;
@@ -517,6 +629,10 @@ static int body_walk(void *state)
 		rc = advise(f, 4, 2, MADV_FREE);
 	if (rc == 0)
 		rc = advise(f, 2, 3, MADV_RANDOM);
+	if (rc == 0)
+		rc = advise(f, 5, 2, MADV_GUARD_INSTALL);
+	if (rc == 0)
+		rc = advise(f, 0, 8, MADV_GUARD_REMOVE);
 	return rc ? rc : advise(f, 0, 8, MADV_POPULATE_WRITE);
 }
 
@@ -559,12 +675,17 @@ int main(int argc, char **argv)
 		CHECK_TEST(only_private_anonymous_memory_can_be_freed),
 		CHECK_TEST(remove_punches_the_object_that_may_be_written),
 		CHECK_TEST(populating_stops_where_a_page_cannot_be_had),
+		CHECK_TEST(nobody_may_touch_a_guard_page),
+		CHECK_TEST(
+			guards_go_with_their_mapping_and_come_along_in_a_fork),
+		CHECK_TEST(a_locked_mapping_gets_no_guards),
 		CHECK_TEST(flags_cut_mappings_and_join_them_again),
 		CHECK_TEST(too_many_mappings_are_a_temporary_shortage),
 		CHECK_TEST(a_child_does_not_get_what_was_kept_from_it),
 		CHECK_TEST(discarding_agrees_with_the_kernel),
 		CHECK_TEST(flags_agree_with_the_kernel),
 		CHECK_TEST(populating_agrees_with_the_kernel),
+		CHECK_TEST(guards_agree_with_the_kernel),
 		CHECK_TEST(every_failure_leaves_the_space_whole),
 		{}
 	};

@@ -345,6 +345,7 @@ static void locking_agrees_with_the_kernel(void)
 		{ V_MUNLOCK, A(20), N(12), 0 },
 		{ V_ANON, A(40), N(2), PROT_NONE },
 		{ V_MLOCK, A(40), N(2), 0 },
+		{ V_MLOCK, A(41), 0, 0 },
 		{ V_MPROTECT, A(40), N(1), PROT_READ | PROT_WRITE },
 		{ V_MADVISE, A(40), N(1), MADV_DONTNEED },
 		{ V_MADVISE, A(40), N(1), MADV_DONTNEED_LOCKED },

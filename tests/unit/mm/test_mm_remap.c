@@ -67,7 +67,10 @@ static void shrinking_unmaps_the_tail_even_of_several_mappings(void)
 {
 	TWIN("shrink", MAP(10, 6, RW), TOUCH(10, 6), REMAP(10, 6, 4, 0, 0),
 	     REMAP(11, 3, 1, 0, 0), MAP(20, 4, RW), MAP(24, 4, R),
-	     REMAP(20, 8, 2, 0, 0), REMAP(20, 100, 1, 0, 0));
+	     REMAP(20, 8, 2, 0, 0), REMAP(20, 100, 1, 0, 0),
+	     /* Not past the top. */
+	     REMAP(20, UINT64_C(1) << 40, 1, 0, 0),
+	     REMAP(20, (UINT64_C(1) << 52) - 1, 1, 0, 0));
 }
 
 static void growing_in_place_takes_the_room_behind(void)

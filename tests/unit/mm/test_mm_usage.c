@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -139,7 +140,7 @@ static void count_in_kernel(uint64_t *out)
 		_exit(1);
 	memset(at(80), 1, 32 * PAGE);
 	if (mprotect(at(10), 4 * PAGE, PROT_READ) < 0 ||
-	    mlock(at(20), 4 * PAGE) < 0)
+	    syscall(SYS_mlock, at(20), 4 * PAGE) < 0)
 		_exit(2);
 	read_counters(after);
 	for (int i = 0; i < COUNTERS; i++)

@@ -204,7 +204,7 @@ static long call_kernel(const struct twin_step *s, uint64_t *value)
 	return rc == -1 ? -1 : 0;
 }
 
-static void kernel_limit(int which, const char *key, uint64_t more)
+static void kernel_limit(__rlimit_resource_t which, const char *key, uint64_t more)
 {
 	struct rlimit r = { 0 };
 
@@ -348,7 +348,8 @@ static int call_space(struct fixture *f, const struct twin_step *s,
 		*value = msn_mm_brk(f->mm, AT(s->page) + s->bytes) - BASE;
 		return 0;
 	case TWIN_BIND:
-		break;
+		return msn_mm_mbind(f->mm, AT(s->page), len, s->mode, &s->nodes,
+				    65, (unsigned)s->flags);
 	}
 	*value = (addr - BASE) / PAGE;
 	return rc;

@@ -2,6 +2,9 @@
  * Versus: the process.
  *
  * SPDX-License-Identifier: Apache-2.0
+ *
+ * The mlock family is called directly: sanitizers make the library's do
+ * nothing.
  */
 #include "base/fd.h"
 #include "mm/mm_calls.h"
@@ -110,13 +113,13 @@ static int64_t run(const struct versus_call *c, const struct versus_files *f)
 		rc = syscall(SYS_mlock2, p, c->length, c->arg);
 		break;
 	case V_MUNLOCK:
-		rc = munlock(p, c->length);
+		rc = syscall(SYS_munlock, p, c->length);
 		break;
 	case V_MLOCKALL:
-		rc = mlockall(c->arg);
+		rc = syscall(SYS_mlockall, c->arg);
 		break;
 	case V_MUNLOCKALL:
-		rc = munlockall();
+		rc = syscall(SYS_munlockall);
 		break;
 	case V_MSYNC:
 		rc = msync(p, c->length, c->arg);

@@ -206,7 +206,7 @@ const struct op op_mseal = {
 /* ---- madvise ------------------------------------------------------------- */
 
 /* Those that fill page tables: never for memory without measure. */
-static bool madvise_is_too_big(const struct step *s)
+static bool madvise_is_left_out(const struct step *s)
 {
 	switch ((uint32_t)s->args[2]) {
 	case 22:  /* MADV_POPULATE_READ */
@@ -250,7 +250,7 @@ const struct op op_madvise = {
 	.weight = 14,
 	.ranges = { { true, 0, 1 } },
 	.make = make_madvise,
-	.is_too_big = madvise_is_too_big,
+	.is_left_out = madvise_is_left_out,
 	.kernel = kernel_madvise,
 	.engine = run_madvise,
 };

@@ -79,7 +79,7 @@ static void make_mmap(struct gen *g, struct step *s)
 	s->args[3] = flags;
 }
 
-static bool mmap_is_too_big(const struct step *s)
+static bool mmap_is_left_out(const struct step *s)
 {
 	return s->args[1] > STEP_PLACED_MAX &&
 	       s->args[3] & (MAP_POPULATE | MAP_LOCKED);
@@ -106,7 +106,7 @@ const struct op op_mmap = {
 	.weight = 20,
 	.ranges = { { true, 0, 1 } },
 	.make = make_mmap,
-	.is_too_big = mmap_is_too_big,
+	.is_left_out = mmap_is_left_out,
 	.kernel = kernel_mmap,
 	.engine = run_mmap,
 };

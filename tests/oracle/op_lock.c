@@ -206,7 +206,7 @@ const struct op op_mseal = {
 /* ---- madvise ------------------------------------------------------------- */
 
 /* Those that fill page tables: never for memory without measure. */
-static bool madvise_is_too_big(const struct step *s)
+static bool madvise_is_left_out(const struct step *s)
 {
 	switch ((uint32_t)s->args[2]) {
 	case 22:  /* MADV_POPULATE_READ */
@@ -223,23 +223,18 @@ static void make_madvise(struct gen *g, struct step *s)
 	static const unsigned bad[] = { 5, 6, 7, 26, 99, 104, 1000, ~0U };
 	static const unsigned often[] = { MADV_DONTNEED, MADV_FREE, MADV_REMOVE,
 					  MADV_DONTFORK, MADV_WIPEONFORK };
+	uint64_t at;
 
 	make_range(g, s);
-	switch (gen_pick(g, 8)) {
-	case 0:
+	at = gen_pick(g, 24);
+	if (at == 0)
 		s->args[2] = GEN_ONE_OF(g, bad);
-		break;
-	case 1:
+	else if (at < 4)
 		s->args[2] = 100 + gen_pick(g, 4); /* poison and guards */
-		break;
-	case 2:
-	case 3:
-	case 4:
+	else if (at < 12)
 		s->args[2] = GEN_ONE_OF(g, often);
-		break;
-	default:
+	else
 		s->args[2] = gen_pick(g, 26);
-	}
 	/* What the kernel can reclaim at once is not the engine's to know. */
 	if (s->args[2] == MADV_PAGEOUT)
 		s->args[2] = MADV_COLD;
@@ -250,12 +245,12 @@ OP_ENGINE(madvise, msn_mm_madvise(mm, a[0], a[1], (int)a[2]))
 
 const struct op op_madvise = {
 	.name = "madvise",
-	.errors = { EPERM, EBADF, ENOMEM, EACCES, EFAULT, EINVAL },
+	.errors = { EPERM, ENOMEM, EACCES, EFAULT, EINVAL },
 	.args = { "addr", "len", "advice" },
 	.weight = 14,
 	.ranges = { { true, 0, 1 } },
 	.make = make_madvise,
-	.is_too_big = madvise_is_too_big,
+	.is_left_out = madvise_is_left_out,
 	.kernel = kernel_madvise,
 	.engine = run_madvise,
 };

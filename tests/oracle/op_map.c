@@ -19,7 +19,7 @@ static uint64_t mmap_type(struct gen *g)
 		return MAP_PRIVATE;
 	if (n < 94)
 		return MAP_SHARED;
-	return n < 97 ? MAP_SHARED_VALIDATE : gen_pick(g, 16);
+	return n < 98 ? MAP_SHARED_VALIDATE : gen_pick(g, 16);
 }
 
 static uint64_t mmap_extras(struct gen *g)
@@ -61,6 +61,8 @@ static void make_mmap(struct gen *g, struct step *s)
 		flags |= MAP_ANONYMOUS;
 	if (gen_percent(g, 45))
 		flags |= MAP_FIXED;
+	if ((flags & MAP_TYPE) == MAP_SHARED_VALIDATE && gen_percent(g, 20))
+		flags |= MAP_SYNC;
 	s->args[0] = gen_percent(g, 30) ? 0 : gen_addr(g);
 	if (flags & MAP_FIXED && s->args[0] == 0)
 		s->args[0] = gen_addr(g);
@@ -77,7 +79,7 @@ static void make_mmap(struct gen *g, struct step *s)
 	s->args[3] = flags;
 }
 
-static bool mmap_is_too_big(const struct step *s)
+static bool mmap_is_left_out(const struct step *s)
 {
 	return s->args[1] > STEP_PLACED_MAX &&
 	       s->args[3] & (MAP_POPULATE | MAP_LOCKED);
@@ -104,7 +106,7 @@ const struct op op_mmap = {
 	.weight = 20,
 	.ranges = { { true, 0, 1 } },
 	.make = make_mmap,
-	.is_too_big = mmap_is_too_big,
+	.is_left_out = mmap_is_left_out,
 	.kernel = kernel_mmap,
 	.engine = run_mmap,
 };

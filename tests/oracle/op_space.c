@@ -48,7 +48,7 @@ static void make_limit(struct gen *g, struct step *s)
 		s->args[1] = gen_mapped(g) + gen_pick(g, 12) * 4096;
 	else if (gen_percent(g, 50))
 		s->args[1] = gen_pick(g, 120) * 4096 + gen_pick(g, 2) * 100;
-	else if (gen_percent(g, 10))
+	else if (gen_percent(g, 25))
 		s->args[1] = 0;
 }
 

@@ -148,6 +148,16 @@ static bool has_other(const struct step *s, unsigned spaces)
 	       spaces & 1U << s->args[VM_OTHER];
 }
 
+/* Memory over itself. */
+static bool process_vm_is_left_out(const struct step *s)
+{
+	const uint64_t *a = s->args;
+
+	return a[VM_OTHER] == s->space &&
+	       a[VM_ADDR] < a[VM_THERE] + a[VM_LEN] &&
+	       a[VM_THERE] < a[VM_ADDR] + a[VM_LEN];
+}
+
 static void kernel_process_vm(struct kernel *k, const struct step *s,
 			      struct outcome *o, long nr)
 {
@@ -225,6 +235,7 @@ const struct op op_process_vm_readv = {
 	.ranges = { { true, VM_ADDR, VM_LEN },
 		    { true, VM_THERE, VM_THERE_LEN } },
 	.make = make_process_vm,
+	.is_left_out = process_vm_is_left_out,
 	.kernel = kernel_process_vm_readv,
 	.engine = run_process_vm_readv,
 };
@@ -237,6 +248,7 @@ const struct op op_process_vm_writev = {
 	.ranges = { { true, VM_ADDR, VM_LEN },
 		    { true, VM_THERE, VM_THERE_LEN } },
 	.make = make_process_vm,
+	.is_left_out = process_vm_is_left_out,
 	.kernel = kernel_process_vm_writev,
 	.engine = run_process_vm_writev,
 };

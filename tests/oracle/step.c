@@ -131,7 +131,7 @@ static bool range_is_foreign(uint64_t addr, uint64_t len)
 
 bool step_is_forbidden(const struct step *s)
 {
-	if (s->op->is_too_big && s->op->is_too_big(s))
+	if (s->op->is_left_out && s->op->is_left_out(s))
 		return true;
 	for (size_t i = 0; i < 2; i++) {
 		const struct op_range *r = &s->op->ranges[i];

@@ -56,8 +56,8 @@ struct op {
 	struct op_range ranges[2]; /* must stay off foreign memory */
 	int errors[12]; /* that it has; stats say which were not seen */
 	void (*make)(struct gen *g, struct step *s);
-	/* NULL: never.  Would it take more memory than a test may? */
-	bool (*is_too_big)(const struct step *s);
+	/* NULL: never.  Would it take too much memory, or be undefined? */
+	bool (*is_left_out)(const struct step *s);
 	void (*kernel)(struct kernel *k, const struct step *s,
 		       struct outcome *o);
 	/* NULL: the engine has no such call. */
@@ -83,7 +83,7 @@ bool step_parse(const char *line, struct step *s);
 
 /*
  * Shall the step be left alone, since it comes near memory that is the
- * stepper's own, or would take too much?
+ * stepper's own, or is left out by its row?
  */
 bool step_is_forbidden(const struct step *s);
 

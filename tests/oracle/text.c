@@ -36,6 +36,12 @@ static const struct {
 	{ "device", "the copies of a file may be on different devices" },
 	{ "inode",
 	  "the copies of a file are two inodes; 0 or not is compared" },
+	{ "EIO and EINVAL of peek and poke",
+	  "a file has other errors than a copy: all are EFAULT" },
+	{ "MADV_PAGEOUT",
+	  "not tried: what can be reclaimed at once is the kernel's to know" },
+	{ "process_vm_readv(2) and writev of memory over itself",
+	  "not tried: the kernel moves it in pieces of its own choice" },
 };
 
 void text_print_normalisations(FILE *to)

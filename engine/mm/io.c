@@ -214,6 +214,10 @@ static int run_io(struct io io, size_t *done)
 	*done = 0;
 	if (io.addr + len < io.addr)
 		return msn_fail(-EFAULT);
+	/* access_ok() of Linux looks at all of it before a byte moves. */
+	if (!io.how.remote && !io.how.ignore_permissions &&
+	    io.addr + len > io.mm->layout.max_addr)
+		return msn_fail(-EFAULT);
 	while (rc == 0 && io.left > 0)
 		rc = step(&io);
 	*done = len - io.left;

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Below this Linux lets nobody map (vm.mmap_min_addr). */
+/* What hints are raised to: CONFIG_LSM_MMAP_MIN_ADDR of most kernels. */
 #define LAYOUT_MIN (UINT64_C(1) << 16)
 /* TASK_SIZE of x86-64 with four levels of page tables. */
 #define LAYOUT_MAX ((UINT64_C(1) << 47) - MSN_PAGE_SIZE)

@@ -41,7 +41,13 @@ struct msn_mm;
  * bottom-up base (mmap_base and mmap_legacy_base of Linux).
  */
 struct msn_layout {
-	uint64_t min_addr;	 /* vm.mmap_min_addr */
+	uint64_t min_addr; /* hints and searches stay above it */
+	/*
+	 * Below it nobody maps without CAP_SYS_RAWIO; 0: min_addr.  Linux has
+	 * two such bounds: a security module may raise the first, and
+	 * vm.mmap_min_addr is the second.
+	 */
+	uint64_t low_addr;
 	uint64_t max_addr;	 /* TASK_SIZE */
 	uint64_t top_down_base;	 /* highest end that is tried first */
 	uint64_t bottom_up_base; /* 0: a third of max_addr */

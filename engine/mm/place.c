@@ -57,7 +57,9 @@ static int check_place(struct msn_mm *mm, uint64_t addr, uint64_t length)
 		return msn_fail(-ENOMEM);
 	if (!msn_page_aligned(addr))
 		return msn_fail(-EINVAL);
-	if (addr < mm->layout.min_addr && !mm->limits.can_map_low)
+	if (addr < (mm->layout.low_addr ? mm->layout.low_addr
+					: mm->layout.min_addr) &&
+	    !mm->limits.can_map_low)
 		return msn_fail(-EPERM);
 	return 0;
 }

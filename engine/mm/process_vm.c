@@ -4,20 +4,17 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * As mm/process_vm_access.c of Linux: the pages of the other space come first,
- * many at a time, then the bytes.  Those go through a buffer, so that the locks
- * of two spaces never meet: two spaces that read from each other cannot wait
- * for each other.
+ * many at a time, then the bytes, page by page of the other space: a copy onto
+ * itself comes out the same.  They go through a buffer, so that the locks of
+ * two spaces never meet: two spaces that read from each other cannot wait for
+ * each other.
  */
 #include "mm/mm_calls.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "mm/mm_internal.h"
 
 #include <errno.h>
-
-/* Bytes in flight: enough that locks are no cost, little to have around. */
-#define BUFFER_BYTES (UINT64_C(64) << 10)
 
 /* One side of a copy: a list of pieces, and where it stands in it. */
 struct side {
@@ -84,7 +81,6 @@ struct copy {
 	struct side local;
 	struct msn_mm *remote;
 	bool write;
-	char *buf;
 	uint64_t left; /* bytes that the local side still has room for */
 	uint64_t done;
 };
@@ -94,27 +90,30 @@ struct copy {
 static int move_piece(struct copy *c, uint64_t addr, uint64_t len,
 		      uint64_t *moved)
 {
+	char buf[MSN_PAGE_SIZE];
 	struct msn_iov here = side_now(&c->local);
-	size_t n = len < BUFFER_BYTES ? len : BUFFER_BYTES;
+	size_t n = MSN_PAGE_SIZE - (addr & MSN_PAGE_MASK);
 	size_t got = 0, put = 0;
 	int rc;
 
+	if (n > len)
+		n = len;
+
 	if (n > here.length)
 		n = here.length;
-	rc = c->write ? msn_mm_copy_in(c->local.mm, here.addr, c->buf, n,
+	rc = c->write ? msn_mm_copy_in(c->local.mm, here.addr, buf, n,
 				       c->local.how, &got)
-		      : msn_mm_copy_in(c->remote, addr, c->buf, n,
+		      : msn_mm_copy_in(c->remote, addr, buf, n,
 				       (struct msn_mm_io){ .remote = true },
 				       &got);
 	if (got > 0) {
 		int rc2 =
 			c->write ? msn_mm_copy_out(
-					   c->remote, addr, c->buf, got,
+					   c->remote, addr, buf, got,
 					   (struct msn_mm_io){ .remote = true },
 					   &put)
-				 : msn_mm_copy_out(c->local.mm, here.addr,
-						   c->buf, got, c->local.how,
-						   &put);
+				 : msn_mm_copy_out(c->local.mm, here.addr, buf,
+						   got, c->local.how, &put);
 
 		rc = rc2 ? rc2 : rc;
 	}
@@ -165,13 +164,8 @@ static int move_vec(struct copy *c, struct msn_iov there)
 static int move_all(struct copy *c, const struct msn_process_vm *call,
 		    uint64_t *done)
 {
-	msn_auto(msn_freep) char *buf = msn_alloc(
-		c->left < BUFFER_BYTES ? (size_t)c->left : BUFFER_BYTES);
 	int rc = 0;
 
-	if (!buf)
-		return msn_fail(-ENOMEM);
-	c->buf = buf;
 	for (size_t i = 0; rc == 0 && i < call->remote_count && c->left; i++)
 		rc = move_vec(c, call->remote_iov[i]);
 	if (rc && !c->done)

@@ -193,6 +193,7 @@ struct msn_mm_opts engine_space_opts(const struct engine *e,
 		.memfile = e->memfile,
 		.limits = limits,
 		.layout = { .min_addr = e->layout.min_addr,
+			    .low_addr = e->layout.min_fixed,
 			    .max_addr = e->layout.max_addr,
 			    .top_down_base = e->layout.mmap_base },
 	};

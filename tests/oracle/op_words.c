@@ -136,7 +136,12 @@ static void make_process_vm(struct gen *g, struct step *s)
 	s->args[VM_OTHER] = gen_pick(g, STEPPER_SLOTS);
 	s->args[VM_ADDR] = gen_spot(g);
 	s->args[VM_LEN] = gen_pick(g, 4 * 4096);
-	s->args[VM_THERE] = gen_spot(g);
+	/*
+	 * At the same place in a page: what a copy onto itself does inside of
+	 * one is the processor's matter.
+	 */
+	s->args[VM_THERE] =
+		(gen_spot(g) & ~UINT64_C(4095)) | (s->args[VM_ADDR] & 4095);
 	s->args[VM_THERE_LEN] =
 		gen_percent(g, 80) ? s->args[VM_LEN] : gen_pick(g, 4 * 4096);
 	s->args[VM_FLAGS] = gen_percent(g, 2);

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "mm/guard.h"
 #include "mm/mm_internal.h"
 #include "mm/zero.h"
 
@@ -38,7 +39,7 @@ int msn_mm_for_each_exact(struct msn_mm *mm, msn_exact_fn fn, void *ctx)
 void msn_mm_exact_space(struct msn_mm *mm, struct msn_exact_space *out)
 {
 	msn_read_scope(&mm->mapping);
-	*out = (struct msn_exact_space){ mm->heap, mm->def_flags };
+	*out = (struct msn_exact_space){ mm->heap, mm->def_flags, mm->policy };
 }
 
 void msn_mm_set_exact_space(struct msn_mm *mm, const struct msn_exact_space *x)
@@ -46,10 +47,15 @@ void msn_mm_set_exact_space(struct msn_mm *mm, const struct msn_exact_space *x)
 	msn_write_scope(&mm->mapping);
 	mm->heap = x->heap;
 	mm->def_flags = x->future_locks & MSN_VMA_LOCK_MASK;
+	msn_policy_ref(x->policy);
+	msn_policy_unref(mm->policy);
+	mm->policy = x->policy;
 }
 
 static enum msn_presence presence_of(const struct msn_pma *p)
 {
+	if (msn_pma_is_guard(p))
+		return MSN_PRESENT_GUARD;
 	if (msn_is_zero_file(p->file))
 		return MSN_PRESENT_ZERO;
 	return p->private ? MSN_PRESENT_OWN : MSN_PRESENT_OBJECT;
@@ -103,6 +109,8 @@ static int place_run(struct msn_mm *mm, struct msn_seg vma,
 		return msn_pass(
 			v->mappable ? msn_mm_place_resident(mm, vma, run->addr)
 				    : 0);
+	if (run->how == MSN_PRESENT_GUARD)
+		return msn_pass(msn_mm_place_guards(mm, vma, run->addr));
 	if (run->how == MSN_PRESENT_ZERO) {
 		p.file = msn_zero_file();
 		p.offset = run->addr.start;

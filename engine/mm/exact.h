@@ -31,6 +31,7 @@ struct msn_exact_mapping {
 struct msn_exact_space {
 	struct msn_addr_range heap;
 	uint32_t future_locks; /* mlockall(MCL_FUTURE): flags of new mappings */
+	struct msn_policy *policy; /* set_mempolicy(); NULL; borrowed */
 };
 
 /* Calls @fn for each mapping, as msn_mm_for_each_mapping(). */
@@ -47,6 +48,7 @@ enum msn_presence {
 	MSN_PRESENT_OWN = 1, /* a page of the space's own */
 	MSN_PRESENT_ZERO,    /* anonymous memory that was only read */
 	MSN_PRESENT_OBJECT,  /* the page of the object that is mapped */
+	MSN_PRESENT_GUARD,   /* a guard page (MADV_GUARD_INSTALL) */
 };
 
 /*

@@ -53,6 +53,17 @@ static void put_guards(struct msn_mm *mm, const struct msn_vma *v,
 	msn_assert(rc == 0);
 }
 
+int msn_mm_place_guards(struct msn_mm *mm, struct msn_seg s,
+			struct msn_addr_range ar)
+{
+	int rc = msn_segset_reserve(&mm->pmas.core, 1);
+
+	if (rc)
+		return msn_pass(rc);
+	put_guards(mm, msn_vma_set_value(&mm->vmas, s), ar);
+	return 0;
+}
+
 static int install_guards(struct msn_mm *mm, struct msn_seg s,
 			  struct msn_addr_range ar)
 {

@@ -29,4 +29,11 @@ bool msn_pma_takes_memory(const struct msn_pma *p);
 MSN_MUST_CHECK int msn_mm_guard(struct msn_mm *mm, struct msn_seg s,
 				struct msn_addr_range ar, bool install);
 
+/*
+ * Puts guards at @ar of the mapping at @s, where nothing is placed: for a space
+ * that is restored.  Both locks held for writing.  -ENOMEM.
+ */
+MSN_MUST_CHECK int msn_mm_place_guards(struct msn_mm *mm, struct msn_seg s,
+				       struct msn_addr_range ar);
+
 #endif /* MSN_MM_GUARD_H */

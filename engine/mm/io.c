@@ -256,3 +256,48 @@ int msn_mm_zero_out(struct msn_mm *mm, uint64_t addr, size_t len,
 					    .left = len },
 			       done));
 }
+
+/* One mapping's part of @want; *@want becomes what is left. */
+static bool pin_part(struct io *io, struct msn_addr_range *want)
+{
+	struct msn_mm *mm = io->mm;
+	struct msn_page_place place;
+	struct msn_seg vma;
+
+	msn_read_scope(&mm->mapping);
+	vma = msn_vma_set_find(&mm->vmas, want->start);
+	if (!msn_seg_ok(vma) ||
+	    !is_permitted(io, msn_vma_set_value(&mm->vmas, vma)))
+		return false;
+	if (mm->as->ops->kernel_faults) {
+		place.length = MSN_PAGE_SIZE; /* comes when it is touched */
+	} else {
+		struct msn_addr_range part =
+			msn_addr_range_intersect(*want, msn_vma_set_range(vma));
+
+		msn_write_scope(&mm->active);
+		if (msn_mm_get_page(mm, vma, part,
+				    io_access(io) | MSN_ACCESS_PIN, &place))
+			return false;
+	}
+	want->start += place.length;
+	return true;
+}
+
+struct msn_addr_range msn_mm_pin(struct msn_mm *mm, uint64_t addr,
+				 uint64_t length, uint64_t pages, bool write)
+{
+	struct io io = { .mm = mm,
+			 .kind = write ? IO_OUT : IO_IN,
+			 .how = { .remote = true } };
+	struct msn_addr_range all = { msn_page_down(addr), 0 }, left;
+
+	if (addr + length < addr || !msn_page_up(addr + length, &all.end))
+		return (struct msn_addr_range){ addr, addr };
+	if (msn_addr_range_length(all) >> MSN_PAGE_SHIFT > pages)
+		all.end = all.start + (pages << MSN_PAGE_SHIFT);
+	left = all;
+	while (left.start < left.end && pin_part(&io, &left))
+		;
+	return (struct msn_addr_range){ all.start, left.start };
+}

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "mm/mm_internal.h"
+#include "mm/zero.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>
@@ -211,27 +212,64 @@ static int make_policy(const struct msn_mm *mm, struct msn_policy *look,
 
 /* ---- mbind --------------------------------------------------------------- */
 
-/* Holes: none are allowed unless the policy is taken off. */
-static int check_holes(struct msn_mm *mm, struct msn_addr_range ar,
-		       bool allowed)
+/* The first node of @p, or of the space if it names none. */
+static int first_node(const struct msn_mm *mm, const struct msn_policy *p)
+{
+	struct mask m = allowed_nodes(mm);
+
+	if (p && p->mode != MPOL_LOCAL)
+		memcpy(m.word, p->nodes, sizeof(m.word));
+	return (int)next_node(&m, 0);
+}
+
+/* Is a page in place in @ar, zero pages left out? */
+static bool has_pages(struct msn_mm *mm, struct msn_addr_range ar)
+{
+	msn_read_scope(&mm->active);
+	for (struct msn_seg s = msn_pma_set_lower(&mm->pmas, ar.start);
+	     msn_seg_ok(s) && msn_pma_set_range(s).start < ar.end;
+	     s = msn_seg_next(s))
+		if (!msn_is_zero_file(msn_pma_set_value(&mm->pmas, s)->file))
+			return true;
+	return false;
+}
+
+/*
+ * queue_pages_range(): holes are only allowed when the policy is taken off;
+ * with @strict (else NULL) no page may be on a node outside of it.
+ */
+static int check_range(struct msn_mm *mm, struct msn_addr_range ar,
+		       bool may_have_holes, const struct mask *strict)
 {
 	struct msn_seg s = msn_vma_set_lower(&mm->vmas, ar.start);
 	uint64_t at = ar.start;
 
 	if (!msn_seg_ok(s) || msn_vma_set_range(s).start >= ar.end)
 		return msn_fail(-EFAULT);
-	for (; !allowed && at < ar.end; s = msn_seg_next(s)) {
-		if (!msn_seg_ok(s) || msn_vma_set_range(s).start > at)
+	while (!may_have_holes && at < ar.end) {
+		struct msn_addr_range r = msn_vma_set_range(s);
+		const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
+		struct msn_seg next = msn_seg_next(s);
+
+		if (r.start > at)
 			return msn_fail(-EFAULT);
-		at = msn_vma_set_range(s).end;
+		if (r.end < ar.end && (!msn_seg_ok(next) ||
+				       msn_vma_set_range(next).start > r.end))
+			return msn_fail(-EFAULT);
+		if (strict &&
+		    !has_node(strict, (unsigned)first_node(mm, v->policy)) &&
+		    has_pages(mm, msn_addr_range_intersect(r, ar)))
+			return msn_fail(-EIO);
+		at = r.end;
+		s = next;
 	}
 	return 0;
 }
 
 static int bind_range(struct msn_mm *mm, struct msn_addr_range ar,
-		      struct msn_policy *policy)
+		      struct msn_policy *policy, const struct mask *strict)
 {
-	int rc = check_holes(mm, ar, !policy);
+	int rc = check_range(mm, ar, !policy, strict);
 
 	while (rc == 0 && ar.start < ar.end) {
 		struct msn_seg s = msn_vma_set_lower(&mm->vmas, ar.start);
@@ -277,7 +315,9 @@ int msn_mm_mbind(struct msn_mm *mm, uint64_t addr, uint64_t length, int mode,
 	rc = make_policy(mm, &look, &user, &policy);
 	if (rc)
 		return msn_pass(rc);
-	rc = bind_range(mm, ar, policy);
+	/* What may be moved is never on a wrong node afterwards. */
+	rc = bind_range(mm, ar, policy,
+			(flags & MOVE_FLAGS) == MPOL_MF_STRICT ? &user : NULL);
 	msn_policy_unref(policy);
 	return msn_pass(rc);
 }
@@ -318,16 +358,6 @@ static void tell_policy(const struct msn_policy *p, struct told *out)
 	out->mode = p->mode | p->flags;
 	memcpy(out->nodes.word, p->flags ? p->user_nodes : p->nodes,
 	       sizeof(out->nodes.word));
-}
-
-/* The first node of @p, or of the space if it names none. */
-static int first_node(const struct msn_mm *mm, const struct msn_policy *p)
-{
-	struct mask m = allowed_nodes(mm);
-
-	if (p && p->mode != MPOL_LOCAL)
-		memcpy(m.word, p->nodes, sizeof(m.word));
-	return (int)next_node(&m, 0);
 }
 
 /* MPOL_F_NODE for the whole space: only interleaving has a next node. */

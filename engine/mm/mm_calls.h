@@ -212,7 +212,8 @@ MSN_MUST_CHECK int msn_mm_set_anon_name(struct msn_mm *mm, uint64_t addr,
 /*
  * mbind(2), with MPOL_* of <linux/mempolicy.h>.  @nodes has @maxnode - 1 bits,
  * in whole words; NULL: none.  The policy stays with the mappings; no page is
- * moved, and none is said to be on a wrong node.
+ * moved.  Pages count as on the first node that their policy names, else on the
+ * space's first: -EIO if MPOL_MF_STRICT alone finds one outside of @nodes.
  *
  * -EINVAL unaligned, wrapping, an unknown mode or flag, a mask that does not go
  * with the mode or names no node of the space; -EPERM for MPOL_MF_MOVE_ALL

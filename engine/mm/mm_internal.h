@@ -250,6 +250,15 @@ bool msn_mm_peek_permitted(struct msn_mm *mm, struct msn_addr_range want,
 			   unsigned access, struct msn_page_place *place);
 
 /*
+ * pin_user_pages_remote() of Linux: brings in the pages of [@addr, + @length),
+ * at most @pages of them, for another process to read or @write.  Returns those
+ * from the first on that are there; empty if that one is not.  Takes the locks
+ * it needs; the pages may go again at any time.
+ */
+struct msn_addr_range msn_mm_pin(struct msn_mm *mm, uint64_t addr,
+				 uint64_t length, uint64_t pages, bool write);
+
+/*
  * Is there a mapping at @addr, perhaps after the stack above has grown?  Takes
  * the mapping lock.
  */

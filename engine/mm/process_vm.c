@@ -3,9 +3,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * As mm/process_vm_access.c of Linux.  Bytes go through a buffer, a piece at a
- * time, so that the locks of two spaces never meet: two spaces that read from
- * each other cannot wait for each other.
+ * As mm/process_vm_access.c of Linux: the pages of the other space come first,
+ * many at a time, then the bytes.  Those go through a buffer, so that the locks
+ * of two spaces never meet: two spaces that read from each other cannot wait
+ * for each other.
  */
 #include "mm/mm_calls.h"
 
@@ -75,83 +76,135 @@ static int check_addresses(const struct msn_mm *mm, const struct msn_iov *iov,
 	return 0;
 }
 
-/*
- * Moves up to @want bytes that both sides have in one piece; *@moved of them
- * went.  What was read and could not be written stays unread.
- */
-static int move_piece(struct side *from, struct side *to, char *buf,
-		      uint64_t want, uint64_t *moved)
-{
-	struct msn_iov src = side_now(from), dst = side_now(to);
-	size_t len = want < BUFFER_BYTES ? want : BUFFER_BYTES;
-	size_t got, put = 0;
-	int rc, written = 0;
+/* Pages that are brought in before any of their bytes move. */
+#define PAGES_AT_ONCE 1024
 
-	if (len > src.length)
-		len = src.length;
-	if (len > dst.length)
-		len = dst.length;
-	rc = msn_mm_copy_in(from->mm, src.addr, buf, len, from->how, &got);
-	if (got > 0)
-		written = msn_mm_copy_out(to->mm, dst.addr, buf, got, to->how,
-					  &put);
-	from->skip += put;
-	to->skip += put;
+/* One call under way. */
+struct copy {
+	struct side local;
+	struct msn_mm *remote;
+	bool write;
+	char *buf;
+	uint64_t left; /* bytes that the local side still has room for */
+	uint64_t done;
+};
+
+/* Moves up to @len bytes between @addr, whose pages are there, and one piece.
+ */
+static int move_piece(struct copy *c, uint64_t addr, uint64_t len,
+		      uint64_t *moved)
+{
+	struct msn_iov here = side_now(&c->local);
+	size_t n = len < BUFFER_BYTES ? len : BUFFER_BYTES;
+	size_t got = 0, put = 0;
+	int rc;
+
+	if (n > here.length)
+		n = here.length;
+	rc = c->write ? msn_mm_copy_in(c->local.mm, here.addr, c->buf, n,
+				       c->local.how, &got)
+		      : msn_mm_copy_in(c->remote, addr, c->buf, n,
+				       (struct msn_mm_io){ .remote = true },
+				       &got);
+	if (got > 0) {
+		int rc2 =
+			c->write ? msn_mm_copy_out(
+					   c->remote, addr, c->buf, got,
+					   (struct msn_mm_io){ .remote = true },
+					   &put)
+				 : msn_mm_copy_out(c->local.mm, here.addr,
+						   c->buf, got, c->local.how,
+						   &put);
+
+		rc = rc2 ? rc2 : rc;
+	}
+	c->local.skip += put;
+	c->left -= put;
+	c->done += put;
 	*moved = put;
-	return written ? msn_pass(written) : msn_pass(rc);
+	return msn_pass(rc);
 }
 
-static int move_all(struct side *from, struct side *to, uint64_t total,
+/* Moves the bytes at @addr, whose pages are there, as far as there is room. */
+static int move_run(struct copy *c, uint64_t addr, uint64_t len)
+{
+	int rc = 0;
+
+	while (rc == 0 && len > 0 && c->left > 0) {
+		uint64_t moved;
+
+		rc = move_piece(c, addr, len < c->left ? len : c->left, &moved);
+		addr += moved;
+		len -= moved;
+	}
+	return msn_pass(rc);
+}
+
+/* process_vm_rw_single_vec() of Linux. */
+static int move_vec(struct copy *c, struct msn_iov there)
+{
+	int rc = 0;
+
+	while (rc == 0 && there.length > 0 && c->left > 0) {
+		struct msn_addr_range pages =
+			msn_mm_pin(c->remote, there.addr, there.length,
+				   PAGES_AT_ONCE, c->write);
+		uint64_t len = pages.end - there.addr;
+
+		if (msn_addr_range_empty(pages))
+			return msn_fail(-EFAULT);
+		if (len > there.length)
+			len = there.length;
+		rc = move_run(c, there.addr, len);
+		there.addr += len;
+		there.length -= len;
+	}
+	return msn_pass(rc);
+}
+
+static int move_all(struct copy *c, const struct msn_process_vm *call,
 		    uint64_t *done)
 {
-	msn_auto(msn_freep) char *buf =
-		msn_alloc(total < BUFFER_BYTES ? (size_t)total : BUFFER_BYTES);
-	uint64_t sum = 0;
+	msn_auto(msn_freep) char *buf = msn_alloc(
+		c->left < BUFFER_BYTES ? (size_t)c->left : BUFFER_BYTES);
 	int rc = 0;
 
 	if (!buf)
 		return msn_fail(-ENOMEM);
-	while (rc == 0 && sum < total && side_now(from).length &&
-	       side_now(to).length) {
-		uint64_t moved;
-
-		rc = move_piece(from, to, buf, total - sum, &moved);
-		sum += moved;
-	}
-	if (rc && !sum)
+	c->buf = buf;
+	for (size_t i = 0; rc == 0 && i < call->remote_count && c->left; i++)
+		rc = move_vec(c, call->remote_iov[i]);
+	if (rc && !c->done)
 		return msn_pass(rc);
-	*done = sum;
+	*done = c->done;
 	return 0;
 }
 
 static int process_vm(const struct msn_process_vm *c, bool write,
 		      uint64_t *done)
 {
-	struct side local = { .mm = c->local,
-			      .iov = c->local_iov,
-			      .count = c->local_count };
-	struct side remote = { .mm = c->remote,
-			       .how = { .remote = true },
-			       .iov = c->remote_iov,
-			       .count = c->remote_count };
-	uint64_t total, there;
+	struct copy copy = { .local = { .mm = c->local,
+					.iov = c->local_iov,
+					.count = c->local_count },
+			     .remote = c->remote,
+			     .write = write };
+	uint64_t there;
 	int rc;
 
 	if (c->flags)
 		return msn_fail(-EINVAL);
-	rc = check_list(c->local_iov, c->local_count, &total);
+	rc = check_list(c->local_iov, c->local_count, &copy.left);
 	if (rc == 0)
 		rc = check_addresses(c->local, c->local_iov, c->local_count);
 	if (rc)
 		return msn_pass(rc);
 	*done = 0;
-	if (total == 0)
+	if (copy.left == 0)
 		return 0;
 	rc = check_list(c->remote_iov, c->remote_count, &there);
 	if (rc || there == 0)
 		return msn_pass(rc);
-	return write ? msn_pass(move_all(&local, &remote, total, done))
-		     : msn_pass(move_all(&remote, &local, total, done));
+	return msn_pass(move_all(&copy, c, done));
 }
 
 int msn_mm_process_vm_readv(const struct msn_process_vm *call, uint64_t *done)

@@ -101,6 +101,7 @@ static int prepare(struct capture *c, struct msn_failure *why)
 	int rc;
 
 	c->save = (struct msn_save_opts){
+		.foreign = true,
 		.name = o->name,
 		.parent = o->parent,
 		.no_parent = !o->parent,

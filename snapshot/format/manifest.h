@@ -89,12 +89,12 @@ struct msn_manifest_mapping {
 };
 
 /* Every bit that vm_flags can have (enum msn_vma_flag). */
-#define MSN_MANIFEST_VM_FLAGS ((UINT32_C(1) << 25) - 1)
+#define MSN_MANIFEST_VM_FLAGS ((UINT32_C(1) << 26) - 1)
 
 /* Pages that are in place.  @how is enum msn_presence of mm/exact.h. */
 struct msn_manifest_presence {
 	uint64_t page, count; /* count > 0 */
-	uint8_t how;	      /* 1 to 3 */
+	uint8_t how;	      /* 1 to 4 */
 };
 
 #define MSN_MANIFEST_NODE_WORDS 16
@@ -102,11 +102,13 @@ struct msn_manifest_presence {
 struct msn_manifest_policy {
 	uint16_t mode, flags;
 	uint64_t nodes[MSN_MANIFEST_NODE_WORDS];
+	uint64_t user_nodes[MSN_MANIFEST_NODE_WORDS]; /* as asked for */
 };
 
 struct msn_manifest_space {
 	uint64_t heap_start, heap_end; /* bytes; both 0: no heap */
 	uint32_t future_locks;	       /* bits of vm_flags */
+	uint32_t policy; /* 0: none; 1 + index into the policy table */
 };
 
 /* Shared anonymous memory: its pages once, however often it is mapped. */

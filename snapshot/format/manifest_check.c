@@ -20,7 +20,7 @@
 #define PERMS_ALL 7
 #define NAME_MUT_MAX 2
 #define MLOCK_MODE_MAX 2
-#define PRESENCE_MAX 3
+#define PRESENCE_MAX 4
 
 const char *msn_snapshot_name_check(const char *name)
 {
@@ -226,8 +226,9 @@ static const char *presence_check(const struct msn_manifest *m)
 		at = p->page + p->count;
 	}
 	if (m->space.heap_end < m->space.heap_start ||
-	    (m->space.future_locks & ~MSN_MANIFEST_VM_FLAGS))
-		return "the heap or the locks to come are none";
+	    (m->space.future_locks & ~MSN_MANIFEST_VM_FLAGS) ||
+	    m->space.policy > m->policy_count)
+		return "the heap, the locks to come or the policy are none";
 	return NULL;
 }
 

@@ -384,12 +384,15 @@ static int get_policies(struct decoder *d, const Memsnap__V1__Manifest *pb)
 		struct msn_manifest_policy *p = &m->policies[i];
 
 		if (t->mode > UINT16_MAX || t->flags > UINT16_MAX ||
-		    t->n_nodes > MSN_MANIFEST_NODE_WORDS)
+		    t->n_nodes > MSN_MANIFEST_NODE_WORDS ||
+		    t->n_user_nodes > MSN_MANIFEST_NODE_WORDS)
 			return broken(d, "a memory policy is none");
 		p->mode = (uint16_t)t->mode;
 		p->flags = (uint16_t)t->flags;
 		for (size_t k = 0; k < t->n_nodes; k++)
 			p->nodes[k] = t->nodes[k];
+		for (size_t k = 0; k < t->n_user_nodes; k++)
+			p->user_nodes[k] = t->user_nodes[k];
 		m->policy_count++;
 	}
 	return msn_pass(rc);
@@ -403,6 +406,7 @@ static int get_space(struct decoder *d, const Memsnap__V1__ManifestSpace *t)
 		return 0;
 	s->heap_start = t->heap_start;
 	s->future_locks = t->future_locks;
+	s->policy = t->policy;
 	if (__builtin_add_overflow(t->heap_start, t->heap_bytes, &s->heap_end))
 		return broken(d, "the heap wraps");
 	return 0;

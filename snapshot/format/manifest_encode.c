@@ -275,6 +275,8 @@ static int put_policies(struct arena *a, Memsnap__V1__Manifest *pb,
 		t[i].flags = m->policies[i].flags;
 		t[i].nodes = m->policies[i].nodes;
 		t[i].n_nodes = MSN_MANIFEST_NODE_WORDS;
+		t[i].user_nodes = m->policies[i].user_nodes;
+		t[i].n_user_nodes = MSN_MANIFEST_NODE_WORDS;
 	}
 	return 0;
 }
@@ -290,6 +292,7 @@ static int put_space(struct arena *a, Memsnap__V1__Manifest *pb,
 	t->heap_start = m->space.heap_start;
 	t->heap_bytes = m->space.heap_end - m->space.heap_start;
 	t->future_locks = m->space.future_locks;
+	t->policy = m->space.policy;
 	pb->space = t;
 	return 0;
 }

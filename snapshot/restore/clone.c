@@ -38,6 +38,7 @@ struct cloner {
 	struct msn_identity **object_ids;
 	struct msn_placement *runs; /* of one mapping */
 	size_t run_cap;
+	struct msn_exacter *exact;
 };
 
 static void base_opts(const struct msn_manifest_mapping *v,
@@ -127,8 +128,11 @@ static int clone_anon(struct cloner *c, size_t index)
 
 	base_opts(v, &o);
 	o.name = *v->name ? v->name : NULL;
-	rc = msn_mm_mmap_placed(c->mm, &o, &place,
-				whole_area(c, index, &place));
+	if (msn_exacter_knows(c->exact, index))
+		rc = msn_exacter_map(c->exact, index, &o);
+	else
+		rc = msn_mm_mmap_placed(c->mm, &o, &place,
+					whole_area(c, index, &place));
 	return rc ? blame(c, v, rc) : 0;
 }
 
@@ -222,13 +226,29 @@ static int open_file(struct cloner *c, const struct msn_manifest_mapping *v,
 	return 0;
 }
 
+/* Maps an object or a file, with the private pages that are over it. */
+static int map_object(struct cloner *c, size_t index,
+		      const struct msn_mmap_opts *o)
+{
+	uint64_t addr;
+	size_t count;
+	int rc;
+
+	if (msn_exacter_knows(c->exact, index))
+		return msn_pass(msn_exacter_map(c->exact, index, o));
+	if (!o->private)
+		return msn_pass(msn_mm_mmap(c->mm, o, &addr));
+	rc = area_runs(c, index, &count);
+	if (rc)
+		return msn_pass(rc);
+	return msn_pass(msn_mm_mmap_placed(c->mm, o, c->runs, count));
+}
+
 static int clone_file(struct cloner *c, size_t index)
 {
 	const struct msn_manifest_mapping *v = &c->m->mappings[index];
 	struct msn_hostfile *hf = NULL;
 	struct msn_mmap_opts o;
-	uint64_t addr;
-	size_t count = 0;
 	int rc = open_file(c, v, &hf);
 
 	if (rc && c->opts->files == MSN_FILE_POLICY_SKIP &&
@@ -242,12 +262,7 @@ static int clone_file(struct cloner *c, size_t index)
 	o.mapping_identity = msn_hostfile_identity(hf);
 	o.mappable = msn_hostfile_mappable(hf);
 	o.offset = v->offset;
-	if (v->shared)
-		rc = msn_mm_mmap(c->mm, &o, &addr);
-	else
-		rc = area_runs(c, index, &count);
-	if (rc == 0 && !v->shared)
-		rc = msn_mm_mmap_placed(c->mm, &o, c->runs, count);
+	rc = map_object(c, index, &o);
 	return rc ? blame(c, v, rc) : 0;
 }
 
@@ -314,7 +329,6 @@ static int clone_object(struct cloner *c, size_t index)
 {
 	const struct msn_manifest_mapping *v = &c->m->mappings[index];
 	struct msn_mmap_opts o;
-	uint64_t addr;
 	int rc = 0;
 
 	if (!c->object_ids[v->object])
@@ -325,7 +339,7 @@ static int clone_object(struct cloner *c, size_t index)
 	o.mapping_identity = c->object_ids[v->object];
 	o.mappable = c->objects[v->object];
 	o.offset = v->offset;
-	rc = msn_mm_mmap(c->mm, &o, &addr);
+	rc = map_object(c, index, &o);
 	return rc ? blame(c, v, rc) : 0;
 }
 
@@ -360,6 +374,7 @@ static void cloner_deinit(struct cloner *c)
 	if (c->object_ids)
 		for (size_t i = 0; i < c->m->object_count; i++)
 			msn_identity_dec_ref(c->object_ids[i]);
+	msn_exacter_free(c->exact);
 	free(c->files);
 	free(c->objects);
 	free(c->object_ids);
@@ -380,10 +395,13 @@ int msn_clone(struct msn_opened *o, struct msn_mm *mm,
 	c.objects = msn_alloc_array(c.m->object_count, sizeof(*c.objects));
 	c.object_ids =
 		msn_alloc_array(c.m->object_count, sizeof(*c.object_ids));
-	if (!c.objects || !c.object_ids)
-		rc = msn_failure_errno(why, -ENOMEM, "cloning");
+	if (!c.objects || !c.object_ids ||
+	    msn_exacter_new(&c.exact, o->source, o->image, mm))
+		rc = msn_failure_errno(c.why, -ENOMEM, "cloning");
 	for (size_t i = 0; rc == 0 && i < c.m->mapping_count; i++)
 		rc = clone_mapping(&c, i);
+	if (rc == 0)
+		msn_exacter_finish(c.exact);
 	if (rc == 0)
 		msn_mm_set_origin(mm, c.m->uid.bytes);
 	cloner_deinit(&c);

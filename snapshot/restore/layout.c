@@ -7,10 +7,26 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "mm/exact.h"
 #include "range/range.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+/* Pages of its own that are in place, if only with zeros in them? */
+static bool has_blank_pages(const struct msn_manifest *m,
+			    const struct msn_manifest_mapping *mapping)
+{
+	const struct msn_manifest_presence *p =
+		msn_manifest_presence_lower(m, mapping->start / MSN_PAGE_SIZE);
+
+	for (; p && p < m->present + m->present_count &&
+	       p->page < mapping->end / MSN_PAGE_SIZE;
+	     p++)
+		if (p->how == MSN_PRESENT_OWN)
+			return true;
+	return false;
+}
 
 static bool has_pages(const struct msn_manifest *m,
 		      const struct msn_manifest_mapping *mapping)
@@ -18,7 +34,8 @@ static bool has_pages(const struct msn_manifest *m,
 	const struct msn_extent *e =
 		msn_extents_lower(&m->pages, mapping->start / MSN_PAGE_SIZE);
 
-	return e && e->page < mapping->end / MSN_PAGE_SIZE;
+	return (e && e->page < mapping->end / MSN_PAGE_SIZE) ||
+	       has_blank_pages(m, mapping);
 }
 
 /* Appends an area.  Offsets stay far below what a file can have: 2^63. */

@@ -54,6 +54,29 @@ MSN_MUST_CHECK int msn_snapshot_source_new(struct msn_snapshot_source **out,
 					   struct msn_manifest *m,
 					   struct msn_failure *why);
 
+/*
+ * Restoring what only later calls can tell (exact.c).  Made once for a clone;
+ * the space takes references of its own.
+ */
+struct msn_exacter;
+
+MSN_MUST_CHECK int msn_exacter_new(struct msn_exacter **out,
+				   const struct msn_snapshot_source *source,
+				   struct msn_image *image, struct msn_mm *mm);
+
+/* NULL is allowed.  Returns NULL. */
+struct msn_exacter *msn_exacter_free(struct msn_exacter *x);
+
+/* Does mapping @index have more to it, and can the space show that? */
+bool msn_exacter_knows(const struct msn_exacter *x, size_t index);
+
+/* Maps it: msn_mm_mmap_exact() of @opts. */
+MSN_MUST_CHECK int msn_exacter_map(struct msn_exacter *x, size_t index,
+				   const struct msn_mmap_opts *opts);
+
+/* What the space itself has.  After the mappings. */
+void msn_exacter_finish(struct msn_exacter *x);
+
 struct msn_opened {
 	struct msn_image *image;
 	struct msn_snapshot_source *source; /* borrowed from the image */

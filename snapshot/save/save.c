@@ -126,7 +126,10 @@ static int check_savable(struct msn_saver *sv)
 					 "mapping %s cannot be made ready to "
 					 "be saved",
 					 name);
-	return msn_pass(msn_save_mappings(sv));
+	rc = msn_save_mappings(sv);
+	if (rc == 0 && !sv->opts->foreign)
+		rc = msn_save_exact(sv);
+	return msn_pass(rc);
 }
 
 /* A blob's bytes are saved like pages of its own. */

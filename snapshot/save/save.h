@@ -48,6 +48,11 @@ struct msn_save_opts {
 	size_t attr_count;
 	const struct msn_save_blob *blobs;
 	size_t blob_count;
+	/*
+	 * The space stands for another process: what mm knows of it beyond its
+	 * listing and its bytes is not that process's and is left out.
+	 */
+	bool foreign;
 	msn_progress_fn progress; /* or NULL */
 	void *progress_ctx;
 

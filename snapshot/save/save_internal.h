@@ -47,6 +47,14 @@ struct msn_saver {
 /* Describes every mapping of the space, or names the one that cannot be. */
 MSN_MUST_CHECK int msn_save_mappings(struct msn_saver *sv);
 
+/* ---- save_exact.c -------------------------------------------------------- */
+
+/*
+ * Adds to the mappings, which are described, what only later calls can tell,
+ * and to the manifest what is in place and what the space itself has.
+ */
+MSN_MUST_CHECK int msn_save_exact(struct msn_saver *sv);
+
 /* ---- save_pages.c -------------------------------------------------------- */
 
 /* Where pages go, and what is known about those before them. */

@@ -220,6 +220,10 @@ static void holes_are_allowed_only_for_the_default(void)
 	     BIND(10, UINT64_C(1) << 51, MPOL_BIND, 1, 0),
 	     BIND(10, 2, MPOL_BIND, 1, 8), BIND(10, 2, MPOL_BIND, 1, 3),
 	     BIND(10, 2, MPOL_DEFAULT, 0, 1));
+	TWIN("strict", MAP(10, 4, RW), BIND(10, 4, MPOL_LOCAL, 0, 1),
+	     TOUCH(11, 1), BIND(10, 4, MPOL_PREFERRED, 0, 1),
+	     BIND(10, 1, MPOL_LOCAL, 0, 1), BIND(10, 5, MPOL_LOCAL, 0, 1),
+	     BIND(10, 4, MPOL_LOCAL, 0, 3), BIND(10, 4, MPOL_BIND, 1, 1));
 }
 
 /* ---- More nodes ---------------------------------------------------------- */

@@ -204,7 +204,8 @@ static long call_kernel(const struct twin_step *s, uint64_t *value)
 	return rc == -1 ? -1 : 0;
 }
 
-static void kernel_limit(__rlimit_resource_t which, const char *key, uint64_t more)
+static void kernel_limit(__rlimit_resource_t which, const char *key,
+			 uint64_t more)
 {
 	struct rlimit r = { 0 };
 

@@ -183,6 +183,7 @@ struct msn_mm_limits engine_limits(const struct engine *e)
 	l.mappings = e->layout.mappings;
 	l.can_lock = false;
 	l.can_map_low = false;
+	l.can_move_all = false;
 	return l;
 }
 

@@ -204,10 +204,21 @@ static void make_mbind(struct gen *g, struct step *s)
 static void kernel_mbind(struct kernel *k, const struct step *s,
 			 struct outcome *o)
 {
+	memset(kernel_data(k, s->space), 0, STEPPER_DATA_BYTES);
 	memcpy(kernel_data(k, s->space), &s->args[3], 8);
 	o->result = KERNEL_CALL(k, s->space, SYS_mbind, s->args[0], s->args[1],
 				s->args[2], stepper_data(s->space), s->args[4],
 				s->args[5]);
+}
+
+static void run_mbind(struct engine *e, const struct step *s, struct outcome *o)
+{
+	/* As much behind the first word as a mask may have. */
+	uint64_t nodes[STEPPER_DATA_BYTES / 8] = { s->args[3] };
+
+	o->result = msn_mm_mbind(engine_mm(e, s), s->args[0], s->args[1],
+				 (int)s->args[2], nodes, s->args[4],
+				 (unsigned)s->args[5]);
 }
 
 const struct op op_mbind = {
@@ -218,6 +229,7 @@ const struct op op_mbind = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_mbind,
 	.kernel = kernel_mbind,
+	.engine = run_mbind,
 };
 
 static void make_get_mempolicy(struct gen *g, struct step *s)
@@ -244,6 +256,24 @@ static void kernel_get_mempolicy(struct kernel *k, const struct step *s,
 	memcpy(o->data, data, o->len);
 }
 
+static void run_get_mempolicy(struct engine *e, const struct step *s,
+			      struct outcome *o)
+{
+	uint64_t nodes[STEPPER_DATA_BYTES / 8] = { UINT64_MAX };
+	int mode = -1;
+
+	if (s->args[1] > 8 * STEPPER_DATA_BYTES - 64 * 8) {
+		o->result = -E2BIG;
+		return;
+	}
+	o->result = msn_mm_get_mempolicy(engine_mm(e, s), &mode, nodes,
+					 s->args[1], s->args[0], s->args[2]);
+	o->len = o->result ? 0 : 16;
+	memset(o->data, 0xff, 16);
+	memcpy(o->data, &mode, sizeof(mode));
+	memcpy(o->data + 8, nodes, 8);
+}
+
 const struct op op_get_mempolicy = {
 	.name = "get_mempolicy",
 	.errors = { EFAULT, EINVAL },
@@ -251,4 +281,5 @@ const struct op op_get_mempolicy = {
 	.weight = 1,
 	.make = make_get_mempolicy,
 	.kernel = kernel_get_mempolicy,
+	.engine = run_get_mempolicy,
 };

@@ -39,7 +39,10 @@ int msn_mm_for_each_exact(struct msn_mm *mm, msn_exact_fn fn, void *ctx)
 void msn_mm_exact_space(struct msn_mm *mm, struct msn_exact_space *out)
 {
 	msn_read_scope(&mm->mapping);
-	*out = (struct msn_exact_space){ mm->heap, mm->def_flags, mm->policy };
+	*out = (struct msn_exact_space){ .heap = mm->heap,
+					 .future_locks = mm->def_flags,
+					 .stuck_locked = mm->stuck_locked,
+					 .policy = mm->policy };
 }
 
 void msn_mm_set_exact_space(struct msn_mm *mm, const struct msn_exact_space *x)
@@ -47,6 +50,8 @@ void msn_mm_set_exact_space(struct msn_mm *mm, const struct msn_exact_space *x)
 	msn_write_scope(&mm->mapping);
 	mm->heap = x->heap;
 	mm->def_flags = x->future_locks & MSN_VMA_LOCK_MASK;
+	mm->sizes.locked += x->stuck_locked - mm->stuck_locked;
+	mm->stuck_locked = x->stuck_locked;
 	msn_policy_ref(x->policy);
 	msn_policy_unref(mm->policy);
 	mm->policy = x->policy;

@@ -31,6 +31,7 @@ struct msn_exact_mapping {
 struct msn_exact_space {
 	struct msn_addr_range heap;
 	uint32_t future_locks; /* mlockall(MCL_FUTURE): flags of new mappings */
+	uint64_t stuck_locked; /* bytes that count as locked in no mapping */
 	struct msn_policy *policy; /* set_mempolicy(); NULL; borrowed */
 };
 

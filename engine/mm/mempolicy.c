@@ -382,14 +382,21 @@ static int tell_mapping(struct msn_mm *mm, uint64_t addr, bool node,
 	int rc = 0;
 
 	{
+		const struct msn_vma *v;
+
 		msn_read_scope(&mm->mapping);
 		s = msn_vma_set_find(&mm->vmas, addr);
 		if (!msn_seg_ok(s))
 			return msn_fail(-EFAULT);
-		p = msn_vma_set_value(&mm->vmas, s)->policy;
+		v = msn_vma_set_value(&mm->vmas, s);
+		p = v->policy;
 		tell_policy(p, out);
 		if (node)
 			out->mode = first_node(mm, p);
+		/* The processor reads what only runs; lookup_node() does not.
+		 */
+		if (node && !(v->flags & MSN_VMA_READ))
+			return msn_fail(-EFAULT);
 	}
 	/* A page has a node once it is there. */
 	if (node)

@@ -161,8 +161,12 @@ static int remap_to(struct msn_remap *r)
 {
 	int rc = 0;
 
-	if (r->flags & MREMAP_FIXED)
+	if (r->flags & MREMAP_FIXED) {
 		rc = unmap(r, r->new_addr, r->new_len);
+		/* A wrapping old length lets the two overlap. */
+		if (rc == 0 && !msn_seg_ok(source(r)))
+			rc = msn_fail(-EFAULT);
+	}
 	if (rc == 0 && shrinks(r)) {
 		rc = unmap(r, r->addr + r->new_len, r->delta);
 		r->old_len = r->new_len;

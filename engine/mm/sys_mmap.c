@@ -42,8 +42,13 @@ static unsigned huge_shift(int flags)
 static int check_hugetlb(const struct msn_mmap_call *c,
 			 const struct msn_mmap_opts *o)
 {
-	unsigned type = (unsigned)c->flags & MAP_TYPE;
+	unsigned flags = (unsigned)c->flags;
+	unsigned type = flags & MAP_TYPE;
 
+	if (o->length > INT64_MAX || c->offset > INT64_MAX - o->length)
+		return -EOVERFLOW;
+	if (type == MAP_SHARED_VALIDATE && (flags & ~KNOWN_FLAGS))
+		return -EOPNOTSUPP;
 	if (type != MAP_SHARED && type != MAP_PRIVATE &&
 	    type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
@@ -194,14 +199,14 @@ static int refuse_hugetlb(struct msn_mm *mm, const struct msn_mmap_call *c)
 	    (shift != 0 && shift != 21 && shift != 30))
 		return msn_fail(-EINVAL);
 	common_opts(c, &o);
-	refusal.early = check_hugetlb(c, &o);
-	o.grows_down = false;
 	o.no_reserve = true; /* counted by its own pool */
 	o.private = ((unsigned)c->flags & MAP_TYPE) == MAP_PRIVATE;
 	o.length += HUGE_BYTES - 1;
 	if (o.length < c->length)
 		return msn_fail(-EINVAL); /* rounded up it is nothing */
 	o.length &= ~(HUGE_BYTES - 1);
+	refusal.early = check_hugetlb(c, &o);
+	o.grows_down = false;
 	if (o.fixed && o.length && c->addr % HUGE_BYTES)
 		return msn_fail(o.length > mm->layout.max_addr ? -ENOMEM
 							       : -EINVAL);

@@ -108,7 +108,8 @@ struct msn_manifest_policy {
 struct msn_manifest_space {
 	uint64_t heap_start, heap_end; /* bytes; both 0: no heap */
 	uint32_t future_locks;	       /* bits of vm_flags */
-	uint32_t policy; /* 0: none; 1 + index into the policy table */
+	uint32_t policy;       /* 0: none; 1 + index into the policy table */
+	uint64_t stuck_locked; /* bytes; page multiple */
 };
 
 /* Shared anonymous memory: its pages once, however often it is mapped. */

@@ -229,6 +229,10 @@ static const char *presence_check(const struct msn_manifest *m)
 	    (m->space.future_locks & ~MSN_MANIFEST_VM_FLAGS) ||
 	    m->space.policy > m->policy_count)
 		return "the heap, the locks to come or the policy are none";
+	/* A sum with what is locked shall not wrap. */
+	if (!msn_page_aligned(m->space.stuck_locked) ||
+	    m->space.stuck_locked > INT64_MAX)
+		return "what counts as locked is no number of pages";
 	return NULL;
 }
 

@@ -406,6 +406,7 @@ static int get_space(struct decoder *d, const Memsnap__V1__ManifestSpace *t)
 		return 0;
 	s->heap_start = t->heap_start;
 	s->future_locks = t->future_locks;
+	s->stuck_locked = t->stuck_locked;
 	s->policy = t->policy;
 	if (__builtin_add_overflow(t->heap_start, t->heap_bytes, &s->heap_end))
 		return broken(d, "the heap wraps");

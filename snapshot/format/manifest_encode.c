@@ -292,6 +292,7 @@ static int put_space(struct arena *a, Memsnap__V1__Manifest *pb,
 	t->heap_start = m->space.heap_start;
 	t->heap_bytes = m->space.heap_end - m->space.heap_start;
 	t->future_locks = m->space.future_locks;
+	t->stuck_locked = m->space.stuck_locked;
 	t->policy = m->space.policy;
 	pb->space = t;
 	return 0;

@@ -182,6 +182,7 @@ void msn_exacter_finish(struct msn_exacter *x)
 		x->mm, &(struct msn_exact_space){
 			       .heap = { s->heap_start, s->heap_end },
 			       .future_locks = s->future_locks,
+			       .stuck_locked = s->stuck_locked,
 			       .policy = s->policy ? x->policies[s->policy - 1]
 						   : NULL });
 }

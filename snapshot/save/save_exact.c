@@ -124,6 +124,7 @@ static int describe_space(struct msn_saver *sv)
 	s->heap_start = x.heap.start;
 	s->heap_end = x.heap.end;
 	s->future_locks = x.future_locks;
+	s->stuck_locked = x.stuck_locked;
 	return msn_pass(policy_of(sv->m, x.policy, &s->policy));
 }
 

@@ -147,6 +147,26 @@ static void run_sequence(struct trial *t, void *ctx)
 	world_free(w);
 }
 
+/*
+ * The kernel takes back, when memory is short, a page that reading a hole of a
+ * tmpfs file has made (shmem_recalc_inode() of Linux counts it off later).  So
+ * a difference in the blocks of a file counts if it shows twice.
+ */
+static bool shows_again(struct trial *t, struct sequence *q)
+{
+	const char *blocks = facet_names[FACET_BLOCKS];
+	char signature[sizeof(t->signature)];
+
+	if (strncmp(t->signature, blocks, strlen(blocks)) != 0)
+		return true;
+	memcpy(signature, t->signature, sizeof(signature));
+	trial_run(t, run_sequence, q);
+	if (!t->different)
+		printf("sequence %" PRIu64 ": %s, but not when run again\n",
+		       q->number, signature);
+	return t->different;
+}
+
 static int run_random(const struct options *o)
 {
 	double start = now(), until = start + (double)o->seconds, shrinking = 0;
@@ -154,16 +174,15 @@ static int run_random(const struct options *o)
 	struct trial *t = trial_new();
 	unsigned failures = 0;
 	struct seen seen = { 0 };
-	uint64_t done = 0;
+	uint64_t done = 0, taken;
 
 	printf("oracle: seed %" PRIu64 "\n", o->seed);
 	for (; q.left > 0 && seen.count < o->failures; q.number++) {
 		if (o->seconds && now() >= until)
 			break;
 		trial_run(t, run_sequence, &q);
-		done += t->count;
-		q.left -= t->count;
-		if (t->different) {
+		taken = t->count;
+		if (t->different && shows_again(t, &q)) {
 			double before = now();
 
 			failures++;
@@ -171,6 +190,8 @@ static int run_random(const struct options *o)
 				report(o, q.number, t, &seen);
 			shrinking += now() - before;
 		}
+		done += taken;
+		q.left -= taken;
 	}
 	trial_free(t);
 	free(seen.list);

@@ -7,7 +7,7 @@
 #include "mm/mm_calls.h"
 #include "mm/mm_internal.h"
 #include "unit/mm/shared_object.h"
-#include "unit/mm/versus.h"
+#include "unit/mm/twin.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -472,136 +472,79 @@ static void a_child_does_not_get_what_was_kept_from_it(void)
 
 /* ---- Against the kernel -------------------------------------------------- */
 
-#define A(page) AT(page)
-#define N(pages) ((pages)*PAGE)
+static const struct twin_opts unprivileged = { .memlock = 8 * PAGE,
+					       .presence = true };
 
 static void discarding_agrees_with_the_kernel(void)
 {
-	static const struct versus_call calls[] = {
-		{ V_ANON, A(0), N(8), PROT_READ | PROT_WRITE },
-		{ V_PUT, A(1), 0, 'x' },
-		{ V_PUT, A(2), 0, 'y' },
-		{ V_GET, A(4), 0, 0 },
-		{ V_MADVISE, A(2), N(4), MADV_DONTNEED },
-		{ V_GET, A(1), 0, 0 },
-		{ V_GET, A(2), 0, 0 },
-		{ V_FILE, A(10), N(8), PROT_READ | PROT_WRITE },
-		{ V_PUT, A(12), 0, 'z' },
-		{ V_MADVISE, A(9), N(4), MADV_DONTNEED },
-		{ V_GET, A(12), 0, 0 },
-		{ V_MADVISE, A(10), N(8), MADV_FREE },
-		{ V_SHARED, A(20), N(4), PROT_READ | PROT_WRITE },
-		{ V_PUT, A(21), 0, 's' },
-		{ V_MADVISE, A(20), N(4), MADV_DONTNEED },
-		{ V_MADVISE, A(20), N(4), MADV_FREE },
-		{ V_MADVISE, A(20), N(1), MADV_WIPEONFORK },
-		{ V_MADVISE, A(21), N(1), MADV_REMOVE },
-		{ V_GET, A(21), 0, 0 },
-		{ V_MADVISE, A(0), N(2), MADV_FREE },
-		{ V_GET, A(1), 0, 0 },
-		{ V_MADVISE, A(0), N(1), MADV_REMOVE },
-		{ V_MADVISE, A(10), N(1), MADV_REMOVE },
-		{ V_FILE_READ_ONLY, A(30), N(4), PROT_READ },
-		{ V_MADVISE, A(30), N(1), MADV_REMOVE },
-		{ V_ZERO, A(40), N(2), PROT_READ | PROT_WRITE },
-		{ V_MADVISE, A(40), N(1), MADV_FREE },
-		{ V_MADVISE, A(40), N(1), MADV_REMOVE },
-		{ V_MADVISE, A(40), N(1), MADV_WIPEONFORK },
-		{ V_MADVISE, A(0) + 1, N(1), MADV_DONTNEED },
-		{ V_MADVISE, A(0), (uint64_t)-1, MADV_DONTNEED },
-		{ V_MADVISE, A(0), N(1), 101 },
-		{ V_MADVISE, A(0), N(1), MADV_COLLAPSE },
-		{ V_MADVISE, A(60), N(1), MADV_COLLAPSE },
-		{ 0 }
-	};
-
-	versus(calls);
+	TWIN_UNDER("discarding", unprivileged, MAP(0, 8, RW), PUT(1, 'x'),
+		   PUT(2, 'y'), GET(4), ADVISE(2, 4, MADV_DONTNEED), GET(1),
+		   GET(2), MAP_OF(TWIN_FILE, 10, 8, RW, MAP_PRIVATE),
+		   PUT(12, 'z'), ADVISE(9, 4, MADV_DONTNEED), GET(12),
+		   ADVISE(10, 8, MADV_FREE), MAP_AS(20, 4, RW, MAP_SHARED),
+		   PUT(21, 's'), ADVISE(20, 4, MADV_DONTNEED),
+		   ADVISE(20, 4, MADV_FREE), ADVISE(20, 1, MADV_WIPEONFORK),
+		   ADVISE(21, 1, MADV_REMOVE), GET(21), ADVISE(0, 2, MADV_FREE),
+		   GET(1), ADVISE(0, 1, MADV_REMOVE),
+		   ADVISE(10, 1, MADV_REMOVE),
+		   MAP_OF(TWIN_READ_ONLY, 30, 4, PROT_READ, MAP_SHARED),
+		   ADVISE(30, 1, MADV_REMOVE),
+		   MAP_OF(TWIN_ZERO, 40, 2, RW, MAP_PRIVATE),
+		   ADVISE(40, 1, MADV_FREE), ADVISE(40, 1, MADV_REMOVE),
+		   ADVISE(40, 1, MADV_WIPEONFORK),
+		   STEP(TWIN_ADVISE, 0 * PAGE + 1, (1 * PAGE), MADV_DONTNEED),
+		   STEP(TWIN_ADVISE, 0 * PAGE, (uint64_t)-1, MADV_DONTNEED),
+		   ADVISE(0, 1, 101), ADVISE(0, 1, MADV_COLLAPSE),
+		   ADVISE(60, 1, MADV_COLLAPSE));
 }
 
 static void flags_agree_with_the_kernel(void)
 {
-	static const struct versus_call calls[] = {
-		{ V_ANON, A(0), N(20), PROT_READ | PROT_WRITE },
-		{ V_PUT, A(1), 0, 'x' },
-		{ V_MADVISE, A(2), N(2), MADV_RANDOM },
-		{ V_MADVISE, A(6), N(2), MADV_SEQUENTIAL },
-		{ V_MADVISE, A(4), N(2), MADV_DONTFORK },
-		{ V_MADVISE, A(7), N(3), MADV_WIPEONFORK },
-		{ V_MADVISE, A(0), N(9), MADV_NORMAL },
-		{ V_MADVISE, A(12), N(2), MADV_DONTDUMP },
-		{ V_MADVISE, A(14), N(2), MADV_MERGEABLE },
-		{ V_MADVISE, A(16), N(2), MADV_NOHUGEPAGE },
-		{ V_MADVISE, A(17), N(2), MADV_HUGEPAGE },
-		{ V_FILE, A(21), N(4), PROT_READ },
-		{ V_MADVISE, A(22), N(1), MADV_MERGEABLE },
-		{ V_MADVISE, A(24), N(1), MADV_WIPEONFORK },
-		{ V_FILE_SHARED, A(30), N(4), PROT_READ },
-		{ V_MADVISE, A(31), N(1), MADV_MERGEABLE },
-		{ V_MADVISE, A(31), N(1), MADV_KEEPONFORK },
-		{ V_MADVISE, A(20), N(12), MADV_DONTFORK },
-		{ V_MADVISE, A(8), N(20), MADV_DODUMP },
-		{ 0 }
-	};
-
-	versus(calls);
+	TWIN_UNDER(
+		"flags", unprivileged, MAP(0, 20, RW), PUT(1, 'x'),
+		ADVISE(2, 2, MADV_RANDOM), ADVISE(6, 2, MADV_SEQUENTIAL),
+		ADVISE(4, 2, MADV_DONTFORK), ADVISE(7, 3, MADV_WIPEONFORK),
+		ADVISE(0, 9, MADV_NORMAL), ADVISE(12, 2, MADV_DONTDUMP),
+		ADVISE(14, 2, MADV_MERGEABLE), ADVISE(16, 2, MADV_NOHUGEPAGE),
+		ADVISE(17, 2, MADV_HUGEPAGE),
+		MAP_OF(TWIN_FILE, 21, 4, PROT_READ, MAP_PRIVATE),
+		ADVISE(22, 1, MADV_MERGEABLE), ADVISE(24, 1, MADV_WIPEONFORK),
+		MAP_OF(TWIN_FILE, 30, 4, PROT_READ, MAP_SHARED),
+		ADVISE(31, 1, MADV_MERGEABLE), ADVISE(31, 1, MADV_KEEPONFORK),
+		ADVISE(20, 12, MADV_DONTFORK), ADVISE(8, 20, MADV_DODUMP));
 }
 
 static void populating_agrees_with_the_kernel(void)
 {
-	static const struct versus_call calls[] = {
-		{ V_ANON, A(0), N(8), PROT_READ | PROT_WRITE },
-		{ V_MADVISE, A(0), N(2), MADV_POPULATE_READ },
-		{ V_MADVISE, A(4), N(2), MADV_POPULATE_WRITE },
-		{ V_MADVISE, A(6), N(6), MADV_POPULATE_WRITE },
-		{ V_FILE, A(10), N(12), PROT_READ },
-		{ V_MADVISE, A(10), N(8), MADV_POPULATE_READ },
-		{ V_MADVISE, A(10), N(8), MADV_POPULATE_WRITE },
-		{ V_MADVISE, A(10), N(12), MADV_POPULATE_READ },
-		{ V_SHARED, A(30), N(4), PROT_WRITE },
-		{ V_MADVISE, A(30), N(1), MADV_POPULATE_READ },
-		{ V_MADVISE, A(30), N(1), MADV_POPULATE_WRITE },
-		{ V_FILE_SHARED, A(40), N(8), PROT_READ | PROT_WRITE },
-		{ V_MADVISE, A(40), N(8), MADV_POPULATE_WRITE },
-		{ V_ANON, A(50), N(1), PROT_NONE },
-		{ V_MADVISE, A(50), N(1), MADV_POPULATE_READ },
-		{ V_MADVISE, A(50), N(1), MADV_WILLNEED },
-		{ V_MADVISE, A(40), N(8), MADV_WILLNEED },
-		{ V_MADVISE, A(40), N(8), MADV_COLD },
-		{ 0 }
-	};
-
-	versus(calls);
+	TWIN_UNDER("populating", unprivileged, MAP(0, 8, RW),
+		   ADVISE(0, 2, MADV_POPULATE_READ),
+		   ADVISE(4, 2, MADV_POPULATE_WRITE),
+		   ADVISE(6, 6, MADV_POPULATE_WRITE),
+		   MAP_OF(TWIN_FILE, 10, 12, PROT_READ, MAP_PRIVATE),
+		   ADVISE(10, 8, MADV_POPULATE_READ),
+		   ADVISE(10, 8, MADV_POPULATE_WRITE),
+		   ADVISE(10, 12, MADV_POPULATE_READ),
+		   MAP_AS(30, 4, PROT_WRITE, MAP_SHARED),
+		   ADVISE(30, 1, MADV_POPULATE_READ),
+		   ADVISE(30, 1, MADV_POPULATE_WRITE),
+		   MAP_OF(TWIN_FILE, 40, 8, RW, MAP_SHARED),
+		   ADVISE(40, 8, MADV_POPULATE_WRITE), MAP(50, 1, PROT_NONE),
+		   ADVISE(50, 1, MADV_POPULATE_READ),
+		   ADVISE(50, 1, MADV_WILLNEED), ADVISE(40, 8, MADV_WILLNEED),
+		   ADVISE(40, 8, MADV_COLD));
 }
 
 static void guards_agree_with_the_kernel(void)
 {
-	static const struct versus_call calls[] = {
-		{ V_ANON, A(0), N(8), PROT_READ | PROT_WRITE },
-		{ V_PUT, A(1), 0, 'x' },
-		{ V_MADVISE, A(1), N(2), MADV_GUARD_INSTALL },
-		{ V_GET, A(1), 0, 0 },
-		{ V_PUT, A(2), 0, 'y' },
-		{ V_MINCORE, A(0), N(8), 0 },
-		{ V_MADVISE, A(0), N(8), MADV_DONTNEED },
-		{ V_GET, A(1), 0, 0 },
-		{ V_MLOCK, A(0), N(2), 0 },
-		{ V_MADVISE, A(0), N(1), MADV_GUARD_INSTALL },
-		{ V_MADVISE, A(0), N(2), MADV_GUARD_REMOVE },
-		{ V_GET, A(1), 0, 0 },
-		{ V_GET, A(2), 0, 0 },
-		{ V_ANON, A(8), N(4), PROT_READ | PROT_WRITE },
-		{ V_FILE_SHARED, A(20), N(8), PROT_READ | PROT_WRITE },
-		{ V_MADVISE, A(21), N(2), MADV_GUARD_INSTALL },
-		{ V_GET, A(20), 0, 0 },
-		{ V_GET, A(21), 0, 0 },
-		{ V_MINCORE, A(20), N(8), 0 },
-		{ V_MADVISE, A(19), N(5), MADV_GUARD_REMOVE },
-		{ V_GET, A(21), 0, 0 },
-		{ V_MADVISE, A(40), N(1), MADV_GUARD_INSTALL },
-		{ 0 }
-	};
-
-	versus(calls);
+	TWIN_UNDER("guards", unprivileged, MAP(0, 8, RW), PUT(1, 'x'),
+		   ADVISE(1, 2, MADV_GUARD_INSTALL), GET(1), PUT(2, 'y'),
+		   MINCORE(0, 8), ADVISE(0, 8, MADV_DONTNEED), GET(1),
+		   LOCK(0, 2, 0), ADVISE(0, 1, MADV_GUARD_INSTALL),
+		   ADVISE(0, 2, MADV_GUARD_REMOVE), GET(1), GET(2),
+		   MAP(8, 4, RW), MAP_OF(TWIN_FILE, 20, 8, RW, MAP_SHARED),
+		   ADVISE(21, 2, MADV_GUARD_INSTALL), GET(20), GET(21),
+		   MINCORE(20, 8), ADVISE(19, 5, MADV_GUARD_REMOVE), GET(21),
+		   ADVISE(40, 1, MADV_GUARD_INSTALL));
 }
 
 /* ---- Failures ------------------------------------------------------------ */

@@ -8,7 +8,7 @@
 #include "mm/mm_calls.h"
 #include "mm/mm_internal.h"
 #include "unit/mm/shared_object.h"
-#include "unit/mm/versus.h"
+#include "unit/mm/twin.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -322,76 +322,44 @@ static void msync_checks_arguments_holes_and_locks(void)
 
 /* ---- Against the kernel -------------------------------------------------- */
 
-#define A(page) AT(page)
-#define N(pages) ((pages)*PAGE)
+static const struct twin_opts unprivileged = { .memlock = 8 * PAGE,
+					       .presence = true };
 
 static void locking_agrees_with_the_kernel(void)
 {
-	static const struct versus_call calls[] = {
-		{ V_ANON, A(0), N(8), PROT_READ | PROT_WRITE },
-		{ V_MLOCK, A(0) + 7, 1, 0 },
-		{ V_MLOCK, A(2), N(2), MLOCK_ONFAULT },
-		{ V_MLOCK, A(2), N(2), 6 },
-		{ V_MLOCK, A(0), N(8), 0 },
-		{ V_MLOCK, A(0), N(9), 0 },
-		{ V_MUNLOCK, A(3), N(2), 0 },
-		{ V_MLOCK, A(6), N(3), 0 },
-		{ V_MUNLOCK, A(0), N(20), 0 },
-		{ V_FILE, A(10), N(4), PROT_READ },
-		{ V_MLOCK, A(10), N(4), 0 },
-		{ V_FILE, A(20), N(12), PROT_READ | PROT_WRITE },
-		{ V_MLOCK, A(26), N(3), 0 }, /* past the end */
-		{ V_MUNLOCK, A(10), N(30), 0 },
-		{ V_MUNLOCK, A(20), N(12), 0 },
-		{ V_ANON, A(40), N(2), PROT_NONE },
-		{ V_MLOCK, A(40), N(2), 0 },
-		{ V_MLOCK, A(41), 0, 0 },
-		{ V_MPROTECT, A(40), N(1), PROT_READ | PROT_WRITE },
-		{ V_MADVISE, A(40), N(1), MADV_DONTNEED },
-		{ V_MADVISE, A(40), N(1), MADV_DONTNEED_LOCKED },
-		{ V_MUNLOCK, A(40), N(2), 0 },
-		{ V_SHARED, A(50), N(2), PROT_READ | PROT_WRITE },
-		{ V_MLOCK, A(50), N(2), 0 },
-		{ V_MINCORE, A(50), N(2), 0 },
-		{ V_MLOCK, A(0), (uint64_t)-1, 0 },
-		{ V_MLOCK, A(0), (uint64_t)-N(2), 0 },
-		{ V_MUNLOCK, A(0), (uint64_t)-N(2), 0 },
-		{ V_MLOCKALL, 0, 0, 0 },
-		{ V_MLOCKALL, 0, 0, MCL_ONFAULT },
-		{ V_MLOCKALL, 0, 0, MCL_FUTURE },
-		{ V_ANON, A(56), N(2), PROT_READ | PROT_WRITE },
-		{ V_MUNLOCKALL, 0, 0, 0 },
-		{ V_ANON, A(60), N(2), PROT_READ | PROT_WRITE },
-		{ 0 }
-	};
-
-	versus(calls);
+	TWIN_UNDER("locking", unprivileged, MAP(0, 8, RW),
+		   STEP(TWIN_LOCK, 0 * PAGE + 7, 1, 0),
+		   LOCK(2, 2, MLOCK_ONFAULT), LOCK(2, 2, 6), LOCK(0, 8, 0),
+		   LOCK(0, 9, 0), UNLOCK(3, 2), LOCK(6, 3, 0), UNLOCK(0, 20),
+		   MAP_OF(TWIN_FILE, 10, 4, PROT_READ, MAP_PRIVATE),
+		   LOCK(10, 4, 0), MAP_OF(TWIN_FILE, 20, 12, RW, MAP_PRIVATE),
+		   LOCK(26, 3, 0), /* past the end */
+		   UNLOCK(10, 30), UNLOCK(20, 12), MAP(40, 2, PROT_NONE),
+		   LOCK(40, 2, 0), STEP(TWIN_LOCK, 41 * PAGE, 0, 0),
+		   PROTECT(40, 1, RW), ADVISE(40, 1, MADV_DONTNEED),
+		   ADVISE(40, 1, MADV_DONTNEED_LOCKED), UNLOCK(40, 2),
+		   MAP_AS(50, 2, RW, MAP_SHARED), LOCK(50, 2, 0),
+		   MINCORE(50, 2), STEP(TWIN_LOCK, 0 * PAGE, (uint64_t)-1, 0),
+		   STEP(TWIN_LOCK, 0 * PAGE, (uint64_t) - (2 * PAGE), 0),
+		   STEP(TWIN_UNLOCK, 0 * PAGE, (uint64_t) - (2 * PAGE), 0),
+		   LOCK_ALL(0), LOCK_ALL(MCL_ONFAULT), LOCK_ALL(MCL_FUTURE),
+		   MAP(56, 2, RW), UNLOCK_ALL(), MAP(60, 2, RW));
 }
 
 static void syncing_agrees_with_the_kernel(void)
 {
-	static const struct versus_call calls[] = {
-		{ V_FILE_SHARED, A(2), N(4), PROT_READ | PROT_WRITE },
-		{ V_PUT, A(3), 0, 'x' },
-		{ V_MSYNC, A(2), N(4), MS_SYNC },
-		{ V_MSYNC, A(2), N(4), MS_ASYNC },
-		{ V_MSYNC, A(2), N(4), MS_SYNC | MS_ASYNC },
-		{ V_MSYNC, A(2), N(4), 16 },
-		{ V_MSYNC, A(2) + 1, N(4), MS_SYNC },
-		{ V_MSYNC, A(0), N(4), MS_SYNC },
-		{ V_MSYNC, A(0), N(1), MS_SYNC },
-		{ V_MSYNC, A(0), N(4), MS_ASYNC },
-		{ V_MSYNC, A(2), N(8), MS_SYNC },
-		{ V_MSYNC, A(2), (uint64_t)-1, MS_SYNC },
-		{ V_MSYNC, A(2), (uint64_t)-N(1), MS_SYNC },
-		{ V_MLOCK, A(3), N(1), 0 },
-		{ V_MSYNC, A(2), N(1), MS_INVALIDATE },
-		{ V_MSYNC, A(2), N(4), MS_INVALIDATE | MS_SYNC },
-		{ V_MSYNC, A(0), N(4), MS_INVALIDATE | MS_ASYNC },
-		{ 0 }
-	};
-
-	versus(calls);
+	TWIN_UNDER("syncing", unprivileged,
+		   MAP_OF(TWIN_FILE, 2, 4, RW, MAP_SHARED), PUT(3, 'x'),
+		   SYNC(2, 4, MS_SYNC), SYNC(2, 4, MS_ASYNC),
+		   SYNC(2, 4, MS_SYNC | MS_ASYNC), SYNC(2, 4, 16),
+		   STEP(TWIN_SYNC, 2 * PAGE + 1, (4 * PAGE), MS_SYNC),
+		   SYNC(0, 4, MS_SYNC), SYNC(0, 1, MS_SYNC),
+		   SYNC(0, 4, MS_ASYNC), SYNC(2, 8, MS_SYNC),
+		   STEP(TWIN_SYNC, 2 * PAGE, (uint64_t)-1, MS_SYNC),
+		   STEP(TWIN_SYNC, 2 * PAGE, (uint64_t) - (1 * PAGE), MS_SYNC),
+		   LOCK(3, 1, 0), SYNC(2, 1, MS_INVALIDATE),
+		   SYNC(2, 4, MS_INVALIDATE | MS_SYNC),
+		   SYNC(0, 4, MS_INVALIDATE | MS_ASYNC));
 }
 
 /* ---- Failures ------------------------------------------------------------ */

@@ -320,9 +320,9 @@ static void limits_are_kept(void)
 	};
 
 	twin_run("address space", steps, MSN_ARRAY_LEN(steps),
-		 (struct twin_limits){ .as = 45 * PAGE });
+		 (struct twin_opts){ .as = 45 * PAGE });
 	twin_run("data", steps, MSN_ARRAY_LEN(steps),
-		 (struct twin_limits){ .data = 25 * PAGE });
+		 (struct twin_opts){ .data = 25 * PAGE });
 }
 
 static void the_limit_of_locked_memory_is_kept(void)

@@ -261,6 +261,21 @@ int msn_mm_zero_out(struct msn_mm *mm, uint64_t addr, size_t len,
 			       done));
 }
 
+/* A page that is held is there, even if no byte of it moves: a hole is filled.
+ */
+static bool touch(const struct msn_page_place *place)
+{
+	for (uint64_t at = 0; at < place->length; at += MSN_PAGE_SIZE) {
+		size_t done;
+		char c;
+
+		if (msn_file_read(place->file, place->offset + at, &c, 1,
+				  &done))
+			return false;
+	}
+	return true;
+}
+
 /* One mapping's part of @want; *@want becomes what is left. */
 static bool pin_part(struct io *io, struct msn_addr_range *want)
 {
@@ -281,7 +296,8 @@ static bool pin_part(struct io *io, struct msn_addr_range *want)
 
 		msn_write_scope(&mm->active);
 		if (msn_mm_get_page(mm, vma, part,
-				    io_access(io) | MSN_ACCESS_PIN, &place))
+				    io_access(io) | MSN_ACCESS_PIN, &place) ||
+		    !touch(&place))
 			return false;
 	}
 	want->start += place.length;

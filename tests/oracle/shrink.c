@@ -15,7 +15,8 @@ struct shrinker {
 	struct trial *trial; /* what is tried next */
 	struct steps list;   /* its steps */
 	time_t until;
-	bool first; /* no signature is kept yet */
+	bool first;	 /* no signature is kept yet */
+	bool everything; /* look at every space after every step */
 };
 
 static bool is_over(const struct shrinker *r)
@@ -34,7 +35,7 @@ static void run_list(struct trial *t, void *ctx)
 		enum world_result rc;
 
 		trial_add(t, &r->list.list[i]);
-		rc = world_step(w, &r->list.list[i], true, &d);
+		rc = world_step(w, &r->list.list[i], r->everything, &d);
 		if (rc == WORLD_PASSED)
 			t->count--;
 		if (rc != WORLD_DIFFERENT)
@@ -169,9 +170,14 @@ bool shrink(const struct world_opts *opts, struct trial *t, unsigned seconds)
 			      .best = t,
 			      .trial = trial_new(),
 			      .first = true,
+			      .everything = true,
 			      .until = time(NULL) + (time_t)seconds };
 	bool again = try_without(&r, t->count, 0);
 
+	if (!again) { /* looking may hide it: it touches pages */
+		r.everything = false;
+		again = try_without(&r, t->count, 0);
+	}
 	if (again) {
 		cut_steps(&r);
 		join_spaces(&r);

@@ -59,6 +59,8 @@ void msn_mm_set_exact_space(struct msn_mm *mm, const struct msn_exact_space *x)
 
 static enum msn_presence presence_of(const struct msn_pma *p)
 {
+	if (p->lazy_free)
+		return MSN_PRESENT_LAZY;
 	if (msn_pma_is_guard(p))
 		return MSN_PRESENT_GUARD;
 	if (msn_is_zero_file(p->file))
@@ -72,8 +74,6 @@ int msn_mm_for_each_present(struct msn_mm *mm, msn_presence_fn fn, void *ctx)
 	enum msn_presence how = MSN_PRESENT_OWN;
 	int rc = 0;
 
-	if (msn_mm_has_page_tables(mm))
-		return 0;
 	msn_read_scope(&mm->mapping);
 	msn_read_scope(&mm->active);
 	for (struct msn_seg s = msn_pma_set_first(&mm->pmas);
@@ -82,6 +82,8 @@ int msn_mm_for_each_present(struct msn_mm *mm, msn_presence_fn fn, void *ctx)
 		enum msn_presence now =
 			presence_of(msn_pma_set_value(&mm->pmas, s));
 
+		if (msn_mm_has_page_tables(mm) && now != MSN_PRESENT_GUARD)
+			continue;
 		if (run.end == r.start && how == now) {
 			run.end = r.end;
 			continue;
@@ -96,6 +98,30 @@ int msn_mm_for_each_present(struct msn_mm *mm, msn_presence_fn fn, void *ctx)
 	return rc;
 }
 
+/* As far as the object reaches. */
+static int place_object(struct msn_mm *mm, struct msn_seg vma,
+			struct msn_addr_range ar)
+{
+	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, vma);
+	struct msn_identity_saved saved;
+
+	if (!v->mappable)
+		return 0;
+	if (msn_identity_save(v->identity, &saved) == 0 &&
+	    saved.as == MSN_SAVED_AS_PATH)
+		return msn_pass(msn_mm_place_resident(mm, vma, ar));
+	for (; ar.start < ar.end; ar.start += MSN_PAGE_SIZE) {
+		struct msn_addr_range page = { ar.start,
+					       ar.start + MSN_PAGE_SIZE };
+		int rc = msn_mm_place_translated(mm, vma, page, page,
+						 MSN_ACCESS_READ);
+
+		if (rc)
+			return rc == MSN_PAGE_E_BUS ? 0 : msn_pass(rc);
+	}
+	return 0;
+}
+
 static int place_run(struct msn_mm *mm, struct msn_seg vma,
 		     const struct msn_exact_run *run)
 {
@@ -107,13 +133,12 @@ static int place_run(struct msn_mm *mm, struct msn_seg vma,
 		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
 		.private = true,
 		.need_cow = true,
+		.lazy_free = run->how == MSN_PRESENT_LAZY,
 	};
 	int rc;
 
 	if (run->how == MSN_PRESENT_OBJECT)
-		return msn_pass(
-			v->mappable ? msn_mm_place_resident(mm, vma, run->addr)
-				    : 0);
+		return msn_pass(place_object(mm, vma, run->addr));
 	if (run->how == MSN_PRESENT_GUARD)
 		return msn_pass(msn_mm_place_guards(mm, vma, run->addr));
 	if (run->how == MSN_PRESENT_ZERO) {
@@ -129,15 +154,26 @@ static int place_run(struct msn_mm *mm, struct msn_seg vma,
 	return msn_pass(rc);
 }
 
-/* Both locks are held for writing.  On failure the caller drops what is there.
+/*
+ * Both locks are held for writing.  On failure the caller drops what is there.
  */
 static int place_runs(struct msn_mm *mm, struct msn_seg vma,
 		      const struct msn_exact_run *list, size_t count)
 {
+	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, vma);
+	bool kernel = msn_mm_has_page_tables(mm);
+	struct msn_commit commit = {
+		.wanted = msn_vma_mlock_mode(v) == MSN_MLOCK_EAGER,
+	};
 	int rc = 0;
 
+	/* Nobody tells when the kernel gives it a page of its own. */
+	if (kernel && msn_vma_private(v))
+		rc = msn_vma_prepare_anon(mm, vma);
 	for (size_t i = 0; rc == 0 && i < count; i++)
 		rc = place_run(mm, vma, &list[i]);
+	if (rc == 0 && kernel)
+		rc = msn_mm_place_all(mm, vma, msn_vma_set_range(vma), commit);
 	return msn_pass(rc);
 }
 
@@ -209,7 +245,7 @@ int msn_mm_mmap_exact(struct msn_mm *mm, const struct msn_mmap_opts *opts,
 	struct msn_vma v;
 	int rc = make_vma(opts, x, &v);
 
-	msn_assert(opts->fixed && !msn_mm_has_page_tables(mm));
+	msn_assert(opts->fixed);
 	if (rc)
 		return msn_pass(rc);
 	rc = map_exact(mm, ar, &v, list, count, &dropped);

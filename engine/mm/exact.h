@@ -50,11 +50,13 @@ enum msn_presence {
 	MSN_PRESENT_ZERO,    /* anonymous memory that was only read */
 	MSN_PRESENT_OBJECT,  /* the page of the object that is mapped */
 	MSN_PRESENT_GUARD,   /* a guard page (MADV_GUARD_INSTALL) */
+	MSN_PRESENT_LAZY,    /* as OWN, but given up (MADV_FREE) */
 };
 
 /*
  * Calls @fn for each run of pages that are in place, in order; same rules.
- * Under a platform with kernel faults only the kernel knows: never called.
+ * Under a platform with kernel faults only the kernel knows, but for guards:
+ * called for these alone.
  */
 typedef int (*msn_presence_fn)(void *ctx, struct msn_addr_range r,
 			       enum msn_presence how);
@@ -68,15 +70,18 @@ bool msn_mm_has_page_tables(const struct msn_mm *mm);
 struct msn_exact_run {
 	struct msn_addr_range addr;
 	enum msn_presence how;
-	struct msn_file *file; /* OWN: copied on write */
+	struct msn_file *file; /* OWN, LAZY: copied on write */
 	uint64_t offset;
 };
 
 /*
  * Maps what was mapped before: @opts is fixed and says what and where, @x the
  * rest.  Merges with nobody and is held to no limit.  @list ascends and lies
- * inside the mapping; without page tables only.  Object's pages that are not in
- * memory now are left out.
+ * inside the mapping.  Pages of a host file that are not in memory now are left
+ * out; those of an object that only the space knows are made anew.  A platform
+ * with kernel faults gets everything else too: @list has no ZERO and no OBJECT.
+ * On failure nothing new is mapped.  -ENOMEM also if something is there already
+ * or the platform has no such address.
  */
 MSN_MUST_CHECK int msn_mm_mmap_exact(struct msn_mm *mm,
 				     const struct msn_mmap_opts *opts,

@@ -126,7 +126,6 @@ uint64_t msn_mm_brk(struct msn_mm *mm, uint64_t addr);
  * - MADV_WILLNEED and MADV_COLD reach the host where the platform has page
  *   tables, and do nothing else.  There is no swap: MADV_PAGEOUT only makes
  *   pages of objects be placed no more; they stay in the object.
- * - A snapshot does not hold guard pages.
  * - MADV_FREE where the platform has page tables: the pages stay.
  */
 MSN_MUST_CHECK int msn_mm_madvise(struct msn_mm *mm, uint64_t addr,

@@ -94,7 +94,7 @@ struct msn_manifest_mapping {
 /* Pages that are in place.  @how is enum msn_presence of mm/exact.h. */
 struct msn_manifest_presence {
 	uint64_t page, count; /* count > 0 */
-	uint8_t how;	      /* 1 to 4 */
+	uint8_t how;	      /* 1 to 5 */
 };
 
 #define MSN_MANIFEST_NODE_WORDS 16

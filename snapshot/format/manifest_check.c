@@ -20,7 +20,11 @@
 #define PERMS_ALL 7
 #define NAME_MUT_MAX 2
 #define MLOCK_MODE_MAX 2
-#define PRESENCE_MAX 4
+/* enum msn_presence of mm/exact.h */
+#define PRESENCE_OWN 1
+#define PRESENCE_ZERO 2
+#define PRESENCE_LAZY 5
+#define PRESENCE_MAX PRESENCE_LAZY
 
 const char *msn_snapshot_name_check(const char *name)
 {
@@ -105,6 +109,43 @@ static const char *extents_check(const struct msn_extents *x, uint64_t end,
 	return NULL;
 }
 
+/* Bits of vm_flags (mm/vma.h), which the rest of a mapping has to agree with */
+#define FLAG_SHARED (UINT32_C(1) << 3)
+#define FLAG_MAYWRITE (UINT32_C(1) << 5)
+#define FLAG_MAYSHARE (UINT32_C(1) << 7)
+#define FLAG_GROWSDOWN (UINT32_C(1) << 8)
+#define FLAG_LOCKED (UINT32_C(1) << 9)
+#define FLAG_LOCKONFAULT (UINT32_C(1) << 10)
+#define FLAGS_LOCK (FLAG_LOCKED | FLAG_LOCKONFAULT)
+
+static bool locks_are_some(uint32_t flags)
+{
+	return (flags & FLAGS_LOCK) != FLAG_LOCKONFAULT;
+}
+
+/* 0 none, 1 locked, 2 locked when they are touched */
+static unsigned mlock_mode_of(uint32_t flags)
+{
+	if (!(flags & FLAG_LOCKED))
+		return 0;
+	return flags & FLAG_LOCKONFAULT ? 2 : 1;
+}
+
+static bool flags_agree(const struct msn_manifest_mapping *p)
+{
+	uint32_t f = p->vm_flags;
+
+	if ((f & ~MSN_MANIFEST_VM_FLAGS) || (f & PERMS_ALL) != p->perms ||
+	    (f >> 4 & PERMS_ALL) != p->max_perms ||
+	    !!(f & FLAG_MAYSHARE) != p->shared ||
+	    !!(f & FLAG_GROWSDOWN) != p->grows_down || !locks_are_some(f) ||
+	    mlock_mode_of(f) != p->mlock_mode)
+		return false;
+	/* Shared, of a file that was not opened for writing: no FLAG_SHARED. */
+	return p->shared ? (f & FLAG_SHARED) || !(f & FLAG_MAYWRITE)
+			 : !(f & FLAG_SHARED);
+}
+
 /* What @p says beyond a listing, against what the listing says. */
 static const char *exact_check(const struct msn_manifest *m,
 			       const struct msn_manifest_mapping *p)
@@ -114,11 +155,12 @@ static const char *exact_check(const struct msn_manifest *m,
 				       p->forked || p->policy
 			       ? "a mapping is exact and says that it is not"
 			       : NULL;
-	if ((p->vm_flags & ~MSN_MANIFEST_VM_FLAGS) ||
-	    (p->vm_flags & PERMS_ALL) != p->perms ||
-	    (p->vm_flags >> 4 & PERMS_ALL) != p->max_perms ||
-	    (p->vm_flags >> 7 & 1) != p->shared)
+	if (!flags_agree(p))
 		return "a mapping's flags are not those of its rights";
+	if (p->kind == MSN_MAPPING_ANON && p->shared)
+		return "a shared mapping has no object";
+	if (p->grows_down && p->kind != MSN_MAPPING_ANON)
+		return "a stack maps an object";
 	if (!msn_page_aligned(p->anon_offset) ||
 	    p->anon_offset > UINT64_MAX - (p->end - p->start))
 		return "a mapping's first address wraps";
@@ -205,6 +247,32 @@ static const char *pages_are_mapped(const struct msn_manifest *m)
 	return NULL;
 }
 
+/*
+ * Can pages of all mappings that the run meets be in place as it says?  @j is
+ * the last of them.
+ */
+static bool run_can_be(const struct msn_manifest *m,
+		       const struct msn_manifest_presence *p, size_t j)
+{
+	for (size_t i = j; m->mappings[i].end > p->page << MSN_PAGE_SHIFT;
+	     i--) {
+		const struct msn_manifest_mapping *v = &m->mappings[i];
+
+		if (!v->exact)
+			return false;
+		if (p->how == PRESENCE_OWN || p->how == PRESENCE_LAZY) {
+			if (v->shared)
+				return false;
+		} else if (p->how == PRESENCE_ZERO) {
+			if (v->kind != MSN_MAPPING_ANON)
+				return false;
+		}
+		if (i == 0)
+			break;
+	}
+	return true;
+}
+
 static const char *presence_check(const struct msn_manifest *m)
 {
 	uint64_t at = 0;
@@ -221,17 +289,28 @@ static const char *presence_check(const struct msn_manifest *m)
 		    p->count > PAGE_NUMBER_END - p->page ||
 		    !run_is_mapped(m, p->page, p->count, &j))
 			return "a page that is in place is in no mapping";
-		if (p->how < 1 || p->how > PRESENCE_MAX)
+		if (p->how < PRESENCE_OWN || p->how > PRESENCE_MAX)
 			return "pages are in place in no known way";
+		if (!run_can_be(m, p, j))
+			return "pages are in place as their mapping's cannot "
+			       "be";
 		at = p->page + p->count;
 	}
-	if (m->space.heap_end < m->space.heap_start ||
-	    (m->space.future_locks & ~MSN_MANIFEST_VM_FLAGS) ||
-	    m->space.policy > m->policy_count)
-		return "the heap, the locks to come or the policy are none";
+	return NULL;
+}
+
+static const char *space_check(const struct msn_manifest *m)
+{
+	const struct msn_manifest_space *s = &m->space;
+
+	if (s->heap_end < s->heap_start)
+		return "the heap ends before it begins";
+	if ((s->future_locks & ~FLAGS_LOCK) || !locks_are_some(s->future_locks))
+		return "the locks of mappings to come do not exist";
+	if (s->policy > m->policy_count)
+		return "the space names a policy that is not in the table";
 	/* A sum with what is locked shall not wrap. */
-	if (!msn_page_aligned(m->space.stuck_locked) ||
-	    m->space.stuck_locked > INT64_MAX)
+	if (!msn_page_aligned(s->stuck_locked) || s->stuck_locked > INT64_MAX)
 		return "what counts as locked is no number of pages";
 	return NULL;
 }
@@ -316,6 +395,8 @@ const char *msn_manifest_check(const struct msn_manifest *m)
 		text = pages_are_mapped(m);
 	if (!text)
 		text = presence_check(m);
+	if (!text)
+		text = space_check(m);
 	if (!text)
 		text = objects_check(m);
 	return text ? text : blobs_check(m);

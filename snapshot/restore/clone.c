@@ -36,8 +36,7 @@ struct cloner {
 	size_t file_count, file_cap;
 	struct msn_mappable **objects; /* parallel to m->objects */
 	struct msn_identity **object_ids;
-	struct msn_placement *runs; /* of one mapping */
-	size_t run_cap;
+	struct msn_run_list runs; /* of one mapping */
 	struct msn_exacter *exact;
 };
 
@@ -68,71 +67,30 @@ static int blame(struct cloner *c, const struct msn_manifest_mapping *v, int rc)
 				 v->start, v->end, v->name);
 }
 
-/* The whole area of a mapping as one placement: holes read as zero. */
-static size_t whole_area(struct cloner *c, size_t index,
-			 struct msn_placement *out)
+/* Maps private memory, with the pages of it that the image has. */
+static int map_private(struct cloner *c, size_t index,
+		       const struct msn_mmap_opts *o)
 {
-	const struct msn_manifest_mapping *v = &c->m->mappings[index];
-	size_t area = c->o->source->layout.of_mapping[index];
+	int rc;
 
-	if (area == SIZE_MAX)
-		return 0;
-	*out = (struct msn_placement){
-		.addr = { v->start, v->end },
-		.file = msn_image_file(c->o->image),
-		.offset = c->o->source->layout.areas[area].offset,
-	};
-	return 1;
-}
-
-/* The runs of a mapping that the image has; elsewhere the file shows. */
-static int area_runs(struct cloner *c, size_t index, size_t *count)
-{
-	struct msn_placement whole;
-	struct msn_file_range left;
-
-	*count = 0;
-	if (!whole_area(c, index, &whole))
-		return 0;
-	left.start = whole.offset;
-	left.end = left.start + msn_addr_range_length(whole.addr);
-	while (left.start < left.end) {
-		struct msn_file_range data;
-		uint64_t addr;
-		int rc = msn_file_next_data(whole.file, left, &data);
-
-		if (rc == MSN_FILE_E_NO_DATA)
-			break;
-		if (rc == 0)
-			rc = msn_grow((void **)&c->runs, &c->run_cap, *count,
-				      sizeof(*c->runs));
-		if (rc)
-			return msn_pass(rc);
-		addr = whole.addr.start + (data.start - whole.offset);
-		c->runs[(*count)++] = (struct msn_placement){
-			.addr = { addr, addr + msn_file_range_length(data) },
-			.file = whole.file,
-			.offset = data.start,
-		};
-		left.start = data.end;
-	}
-	return 0;
+	if (msn_exacter_knows(c->exact, index))
+		return msn_pass(msn_exacter_map(c->exact, index, o));
+	rc = msn_area_runs(c->o->source, c->o->image, index, &c->runs);
+	if (rc)
+		return msn_pass(rc);
+	return msn_pass(
+		msn_mm_mmap_placed(c->mm, o, c->runs.list, c->runs.count));
 }
 
 static int clone_anon(struct cloner *c, size_t index)
 {
 	const struct msn_manifest_mapping *v = &c->m->mappings[index];
-	struct msn_placement place;
 	struct msn_mmap_opts o;
 	int rc;
 
 	base_opts(v, &o);
 	o.name = *v->name ? v->name : NULL;
-	if (msn_exacter_knows(c->exact, index))
-		rc = msn_exacter_map(c->exact, index, &o);
-	else
-		rc = msn_mm_mmap_placed(c->mm, &o, &place,
-					whole_area(c, index, &place));
+	rc = map_private(c, index, &o);
 	return rc ? blame(c, v, rc) : 0;
 }
 
@@ -231,17 +189,12 @@ static int map_object(struct cloner *c, size_t index,
 		      const struct msn_mmap_opts *o)
 {
 	uint64_t addr;
-	size_t count;
-	int rc;
 
+	if (o->private)
+		return msn_pass(map_private(c, index, o));
 	if (msn_exacter_knows(c->exact, index))
 		return msn_pass(msn_exacter_map(c->exact, index, o));
-	if (!o->private)
-		return msn_pass(msn_mm_mmap(c->mm, o, &addr));
-	rc = area_runs(c, index, &count);
-	if (rc)
-		return msn_pass(rc);
-	return msn_pass(msn_mm_mmap_placed(c->mm, o, c->runs, count));
+	return msn_pass(msn_mm_mmap(c->mm, o, &addr));
 }
 
 static int clone_file(struct cloner *c, size_t index)
@@ -378,7 +331,7 @@ static void cloner_deinit(struct cloner *c)
 	free(c->files);
 	free(c->objects);
 	free(c->object_ids);
-	free(c->runs);
+	free(c->runs.list);
 }
 
 int msn_clone(struct msn_opened *o, struct msn_mm *mm,

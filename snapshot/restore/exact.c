@@ -23,6 +23,7 @@ struct msn_exacter {
 	struct msn_policy **policies;	   /* parallel to the manifest's */
 	struct msn_exact_run *runs;	   /* of one mapping */
 	size_t run_count, run_cap;
+	struct msn_run_list area; /* of one mapping */
 };
 
 struct msn_exacter *msn_exacter_free(struct msn_exacter *x)
@@ -36,6 +37,7 @@ struct msn_exacter *msn_exacter_free(struct msn_exacter *x)
 	free(x->histories);
 	free(x->policies);
 	free(x->runs);
+	free(x->area.list);
 	free(x);
 	return NULL;
 }
@@ -84,7 +86,7 @@ int msn_exacter_new(struct msn_exacter **out,
 
 bool msn_exacter_knows(const struct msn_exacter *x, size_t index)
 {
-	return x->m->mappings[index].exact && !msn_mm_has_page_tables(x->mm);
+	return x->m->mappings[index].exact;
 }
 
 /* The history of a mapping, made with the first that has it. */
@@ -109,49 +111,125 @@ static int history_of(struct msn_exacter *x,
 	return 0;
 }
 
-/* Adds the part of @p that is in the mapping. */
-static int add_run(struct msn_exacter *x, size_t index,
-		   const struct msn_manifest_presence *p)
+static int add_run(struct msn_exacter *x, struct msn_exact_run run)
+{
+	int rc;
+
+	if (msn_addr_range_empty(run.addr))
+		return 0;
+	rc = msn_grow((void **)&x->runs, &x->run_cap, x->run_count,
+		      sizeof(*x->runs));
+	if (rc == 0)
+		x->runs[x->run_count++] = run;
+	return msn_pass(rc);
+}
+
+/* The part of @p that is in mapping @index. */
+static struct msn_exact_run run_of(struct msn_exacter *x, size_t index,
+				   const struct msn_manifest_presence *p)
 {
 	const struct msn_manifest_mapping *v = &x->m->mappings[index];
-	struct msn_addr_range r = msn_addr_range_intersect(
+	struct msn_exact_run run = { .how = (enum msn_presence)p->how };
+	size_t area = x->source->layout.of_mapping[index];
+
+	run.addr = msn_addr_range_intersect(
 		(struct msn_addr_range){ p->page << MSN_PAGE_SHIFT,
 					 (p->page + p->count)
 						 << MSN_PAGE_SHIFT },
 		(struct msn_addr_range){ v->start, v->end });
-	size_t area = x->source->layout.of_mapping[index];
-	struct msn_exact_run *run;
-	int rc = msn_grow((void **)&x->runs, &x->run_cap, x->run_count,
-			  sizeof(*x->runs));
-
-	if (rc)
-		return msn_pass(rc);
-	run = &x->runs[x->run_count++];
-	*run = (struct msn_exact_run){ .addr = r,
-				       .how = (enum msn_presence)p->how };
-	if (run->how == MSN_PRESENT_OWN) {
-		if (area == SIZE_MAX)
-			return msn_fail(-EBADMSG); /* of a shared mapping */
-		run->file = msn_image_file(x->image);
-		run->offset = x->source->layout.areas[area].offset +
-			      (r.start - v->start);
+	if (area != SIZE_MAX) {
+		run.file = msn_image_file(x->image);
+		run.offset = x->source->layout.areas[area].offset +
+			     (run.addr.start - v->start);
 	}
-	return 0;
+	return run;
 }
 
-static int find_runs(struct msn_exacter *x, size_t index)
+static bool is_own(enum msn_presence how)
+{
+	return how == MSN_PRESENT_OWN || how == MSN_PRESENT_LAZY;
+}
+
+/* The part of placement @p in [@from, @to). */
+static int add_part(struct msn_exacter *x, const struct msn_placement *p,
+		    uint64_t from, uint64_t to)
+{
+	struct msn_exact_run run = {
+		.addr = msn_addr_range_intersect(
+			p->addr, (struct msn_addr_range){ from, to }),
+		.how = MSN_PRESENT_OWN,
+		.file = p->file,
+	};
+
+	run.offset = p->offset + (run.addr.start - p->addr.start);
+	return msn_pass(add_run(x, run));
+}
+
+/*
+ * What the image has of the mapping, as far as there are no guards; these are
+ * the runs that find_presence() found.
+ */
+static int find_area(struct msn_exacter *x, size_t index)
+{
+	size_t guards = x->run_count, j = 0;
+	int rc = msn_area_runs(x->source, x->image, index, &x->area);
+
+	for (size_t i = 0; rc == 0 && i < x->area.count; i++) {
+		const struct msn_placement *p = &x->area.list[i];
+		uint64_t at = p->addr.start;
+
+		while (j < guards && x->runs[j].addr.end <= at)
+			j++;
+		for (size_t k = j; rc == 0 && k < guards &&
+				   x->runs[k].addr.start < p->addr.end;
+		     k++) {
+			struct msn_addr_range g = x->runs[k].addr;
+
+			if (at < g.start)
+				rc = add_part(x, p, at, g.start);
+			at = g.end;
+		}
+		if (rc == 0 && at < p->addr.end)
+			rc = add_part(x, p, at, p->addr.end);
+	}
+	return msn_pass(rc);
+}
+
+/* Runs of the mapping; *@own: are its own pages among them? */
+static int find_presence(struct msn_exacter *x, size_t index, bool *own)
 {
 	const struct msn_manifest *m = x->m;
 	const struct msn_manifest_mapping *v = &m->mappings[index];
 	const struct msn_manifest_presence *p =
 		msn_manifest_presence_lower(m, v->start >> MSN_PAGE_SHIFT);
+	bool tables = msn_mm_has_page_tables(x->mm);
 	int rc = 0;
 
-	x->run_count = 0;
+	*own = false;
 	for (; rc == 0 && p && p < m->present + m->present_count &&
 	       p->page < v->end >> MSN_PAGE_SHIFT;
-	     p++)
-		rc = add_run(x, index, p);
+	     p++) {
+		if (tables && p->how != MSN_PRESENT_GUARD)
+			continue;
+		*own = *own || is_own((enum msn_presence)p->how);
+		rc = add_run(x, run_of(x, index, p));
+	}
+	return msn_pass(rc);
+}
+
+/*
+ * Page tables are given all that the image has; and if the space was saved from
+ * some, nobody knows more than that.
+ */
+static int find_runs(struct msn_exacter *x, size_t index)
+{
+	bool own;
+	int rc;
+
+	x->run_count = 0;
+	rc = find_presence(x, index, &own);
+	if (rc == 0 && !own)
+		rc = find_area(x, index);
 	return msn_pass(rc);
 }
 

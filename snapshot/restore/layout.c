@@ -23,7 +23,7 @@ static bool has_blank_pages(const struct msn_manifest *m,
 	for (; p && p < m->present + m->present_count &&
 	       p->page < mapping->end / MSN_PAGE_SIZE;
 	     p++)
-		if (p->how == MSN_PRESENT_OWN)
+		if (p->how == MSN_PRESENT_OWN || p->how == MSN_PRESENT_LAZY)
 			return true;
 	return false;
 }
@@ -85,4 +85,53 @@ void msn_image_layout_deinit(struct msn_image_layout *l)
 	free(l->areas);
 	free(l->of_mapping);
 	free(l->of_object);
+}
+
+static int add_placement(struct msn_run_list *list, struct msn_placement p)
+{
+	int rc = msn_grow((void **)&list->list, &list->cap, list->count,
+			  sizeof(*list->list));
+
+	if (rc == 0)
+		list->list[list->count++] = p;
+	return msn_pass(rc);
+}
+
+int msn_area_runs(const struct msn_snapshot_source *source,
+		  struct msn_image *image, size_t index,
+		  struct msn_run_list *out)
+{
+	const struct msn_manifest_mapping *v = &source->m->mappings[index];
+	size_t area = source->layout.of_mapping[index];
+	struct msn_file *file = msn_image_file(image);
+	struct msn_file_range left, data;
+	int rc = 0;
+
+	out->count = 0;
+	if (area == SIZE_MAX)
+		return 0;
+	left.start = source->layout.areas[area].offset;
+	left.end = left.start + (v->end - v->start);
+	if (v->kind != MSN_MAPPING_FILE)
+		return msn_pass(add_placement(
+			out, (struct msn_placement){
+				     { v->start, v->end }, file, left.start }));
+	for (uint64_t base = left.start; rc == 0 && left.start < left.end;
+	     left.start = data.end) {
+		uint64_t addr;
+
+		rc = msn_file_next_data(file, left, &data);
+		if (rc == MSN_FILE_E_NO_DATA)
+			return 0;
+		if (rc)
+			break;
+		addr = v->start + (data.start - base);
+		rc = add_placement(
+			out,
+			(struct msn_placement){
+				{ addr, addr + msn_file_range_length(data) },
+				file,
+				data.start });
+	}
+	return msn_pass(rc);
 }

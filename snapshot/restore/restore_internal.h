@@ -54,6 +54,21 @@ MSN_MUST_CHECK int msn_snapshot_source_new(struct msn_snapshot_source **out,
 					   struct msn_manifest *m,
 					   struct msn_failure *why);
 
+/* Placements in the image; a list of one owner, freed with free(). */
+struct msn_run_list {
+	struct msn_placement *list;
+	size_t count, cap;
+};
+
+/*
+ * What the image has of a private mapping: its whole area as one placement,
+ * whose holes read as zero; over a host file, which shows elsewhere, each run.
+ * Replaces what is in @out.
+ */
+MSN_MUST_CHECK int msn_area_runs(const struct msn_snapshot_source *source,
+				 struct msn_image *image, size_t index,
+				 struct msn_run_list *out);
+
 /*
  * Restoring what only later calls can tell (exact.c).  Made once for a clone;
  * the space takes references of its own.
@@ -67,7 +82,7 @@ MSN_MUST_CHECK int msn_exacter_new(struct msn_exacter **out,
 /* NULL is allowed.  Returns NULL. */
 struct msn_exacter *msn_exacter_free(struct msn_exacter *x);
 
-/* Does mapping @index have more to it, and can the space show that? */
+/* Does the manifest say more of mapping @index than a listing? */
 bool msn_exacter_knows(const struct msn_exacter *x, size_t index);
 
 /* Maps it: msn_mm_mmap_exact() of @opts. */

@@ -75,6 +75,68 @@ static void add_mappings(struct msn_manifest *m, uint64_t *seed, unsigned size)
 	}
 }
 
+/* Makes every second mapping exact, with something in each field. */
+static void add_exact(struct msn_manifest *m, uint64_t *seed)
+{
+	for (size_t i = 0; i < m->mapping_count; i += 2) {
+		struct msn_manifest_mapping *p = &m->mappings[i];
+
+		if (p->kind == MSN_MAPPING_ANON)
+			p->shared = false;
+		else
+			p->grows_down = false;
+		p->exact = true;
+		p->vm_flags = p->perms | p->max_perms << 4 |
+			      (p->shared ? 1u << 3 | 1u << 7 : 0) |
+			      (p->grows_down ? 1u << 8 : 0) |
+			      (p->mlock_mode ? 1u << 9 : 0) |
+			      (p->mlock_mode == 2 ? 1u << 10 : 0) |
+			      (uint32_t)below(seed, 1 << 15) << 11;
+		p->anon_offset = below(seed, 1u << 30) * 4096;
+		p->history = (uint32_t)below(seed, m->mapping_count + 1);
+		p->forked = p->history && below(seed, 2);
+		p->policy = (uint32_t)below(seed, m->policy_count + 1);
+	}
+}
+
+/* Runs that any mapping which is exact can have, and own pages. */
+static void add_presence(struct msn_manifest *m, uint64_t *seed)
+{
+	for (size_t i = 0; i < m->mapping_count; i += 2) {
+		const struct msn_manifest_mapping *p = &m->mappings[i];
+		uint64_t page = p->start / 4096;
+
+		while (page < p->end / 4096) {
+			struct msn_manifest_presence run = {
+				.page = page,
+				.count = 1 + below(seed, p->end / 4096 - page),
+				.how = (uint8_t)(3 + below(seed, 2)),
+			};
+
+			if (p->kind == MSN_MAPPING_ANON)
+				run.how = (uint8_t)(1 + below(seed, 5));
+			CHECK(msn_manifest_add_presence(m, &run) == 0);
+			page += run.count + below(seed, 50);
+		}
+	}
+}
+
+static void add_policies(struct msn_manifest *m, uint64_t *seed)
+{
+	for (uint16_t i = 0; i < 2; i++) {
+		struct msn_manifest_policy p = {
+			.mode = i, .flags = (uint16_t)below(seed, 65536)
+		};
+		uint32_t index;
+
+		p.nodes[below(seed, MSN_MANIFEST_NODE_WORDS)] = 1;
+		p.user_nodes[15] = msn_rand_next(seed);
+		CHECK(msn_manifest_policy_index(m, &p, &index) == 0);
+		CHECK(index == i);
+	}
+	m->space = (struct msn_manifest_space){ 0x10010, 0x20020, 1u << 9, 2 };
+}
+
 static void add_objects(struct msn_manifest *m, uint64_t *seed, unsigned size)
 {
 	m->objects = msn_alloc_array(size, sizeof(*m->objects));
@@ -124,6 +186,16 @@ struct msn_manifest *sample_manifest(uint64_t seed, unsigned size)
 	return m;
 }
 
+struct msn_manifest *sample_manifest_exact(uint64_t seed, unsigned size)
+{
+	struct msn_manifest *m = sample_manifest(seed, size);
+
+	add_policies(m, &seed);
+	add_exact(m, &seed);
+	add_presence(m, &seed);
+	return m;
+}
+
 static bool texts_equal(const struct msn_manifest_text *a, size_t an,
 			const struct msn_manifest_text *b, size_t bn)
 {
@@ -155,7 +227,10 @@ static bool mapping_equal(struct msn_manifest_mapping a,
 	       strcmp(a.name, b.name) == 0 && a.dev_major == b.dev_major &&
 	       a.dev_minor == b.dev_minor && a.inode == b.inode &&
 	       a.file_size == b.file_size &&
-	       a.file_mtime_ns == b.file_mtime_ns && a.object == b.object;
+	       a.file_mtime_ns == b.file_mtime_ns && a.object == b.object &&
+	       a.exact == b.exact && a.vm_flags == b.vm_flags &&
+	       a.anon_offset == b.anon_offset && a.history == b.history &&
+	       a.forked == b.forked && a.policy == b.policy;
 }
 
 static bool tables_equal(const struct msn_manifest *a,
@@ -172,6 +247,25 @@ static bool tables_equal(const struct msn_manifest *a,
 		if (a->blobs[i].size_bytes != b->blobs[i].size_bytes ||
 		    strcmp(a->blobs[i].name, b->blobs[i].name) != 0 ||
 		    !extents_equal(&a->blobs[i].pages, &b->blobs[i].pages))
+			return false;
+	return true;
+}
+
+static bool exact_equal(const struct msn_manifest *a,
+			const struct msn_manifest *b)
+{
+	if (a->present_count != b->present_count ||
+	    a->policy_count != b->policy_count ||
+	    memcmp(&a->space, &b->space, sizeof(a->space)) != 0)
+		return false;
+	for (size_t i = 0; i < a->present_count; i++)
+		if (a->present[i].page != b->present[i].page ||
+		    a->present[i].count != b->present[i].count ||
+		    a->present[i].how != b->present[i].how)
+			return false;
+	for (size_t i = 0; i < a->policy_count; i++)
+		if (memcmp(&a->policies[i], &b->policies[i],
+			   sizeof(a->policies[i])) != 0)
 			return false;
 	return true;
 }
@@ -193,5 +287,6 @@ bool sample_manifest_equal(const struct msn_manifest *a,
 	       a->mapping_count == b->mapping_count &&
 	       a->object_count == b->object_count &&
 	       a->blob_count == b->blob_count &&
-	       extents_equal(&a->pages, &b->pages) && tables_equal(a, b);
+	       extents_equal(&a->pages, &b->pages) && tables_equal(a, b) &&
+	       exact_equal(a, b);
 }

@@ -11,6 +11,9 @@
 /* Keeps every promise of format/manifest.h.  @size: about how many of each. */
 struct msn_manifest *sample_manifest(uint64_t seed, unsigned size);
 
+/* The same, with what only calls that come later can tell. */
+struct msn_manifest *sample_manifest_exact(uint64_t seed, unsigned size);
+
 /* Are both the same in every field? */
 bool sample_manifest_equal(const struct msn_manifest *a,
 			   const struct msn_manifest *b);

@@ -38,13 +38,26 @@ static int touch(struct word *w, uint32_t *at)
 	return msn_safecas32(at, w->expected, w->desired, &w->seen);
 }
 
-static int touch_kernel(struct word *w)
+static int touch_tables(struct word *w)
 {
+	msn_read_scope(&w->mm->active);
 	if (w->op == WORD_LOAD)
 		return msn_pass(
 			msn_address_space_load32(w->mm->as, w->addr, &w->seen));
 	return msn_pass(msn_address_space_cas32(w->mm->as, w->addr, w->expected,
 						w->desired, &w->seen));
+}
+
+static int touch_kernel(struct word *w, struct msn_seg vma)
+{
+	int rc = touch_tables(w);
+
+	/* Nothing there: perhaps the object has a page by now. */
+	if (rc > 0)
+		rc = msn_mm_fault_missing(w->mm, vma, w->addr);
+	else
+		return msn_pass(rc);
+	return rc ? msn_pass(rc) : msn_pass(touch_tables(w));
 }
 
 /* The page is in place. */
@@ -71,10 +84,10 @@ static int touch_page(struct word *w, struct msn_seg vma)
 	struct msn_page_place place;
 	int rc;
 
+	if (w->mm->as->ops->kernel_faults)
+		return msn_pass(touch_kernel(w, vma));
 	{
 		msn_read_scope(&w->mm->active);
-		if (w->mm->as->ops->kernel_faults)
-			return msn_pass(touch_kernel(w));
 		if (msn_mm_peek_page(w->mm, want, word_access(w), &place))
 			return msn_pass(touch_placed(w, &place));
 	}
@@ -176,6 +189,9 @@ static int fix_page(struct msn_mm *mm, struct msn_seg s, uint64_t addr,
 	*own = msn_vma_private(v) && (writable || !v->mappable);
 	msn_write_scope(&mm->active);
 	if (mm->as->ops->kernel_faults) {
+		rc = msn_mm_place_missing(mm, s, want);
+		if (rc)
+			return msn_pass(rc);
 		rc = msn_address_space_advise(mm->as, want,
 					      writable ? MSN_AS_POPULATE_WRITE
 						       : MSN_AS_POPULATE_READ);

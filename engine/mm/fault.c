@@ -210,10 +210,12 @@ int msn_mm_handle_fault(struct msn_mm *mm, uint64_t addr, unsigned access)
 	if (access & ~msn_access_effective(
 			     msn_vma_perms(msn_vma_set_value(&mm->vmas, vma))))
 		return MSN_MM_E_ACCERR;
-	if (mm->as->ops->kernel_faults)
-		return 0; /* everything that there is has been placed */
-	msn_write_scope(&mm->active);
-	rc = msn_mm_get_page(mm, vma, want, access, &place);
+	if (mm->as->ops->kernel_faults) {
+		rc = msn_mm_fault_missing(mm, vma, addr);
+	} else {
+		msn_write_scope(&mm->active);
+		rc = msn_mm_get_page(mm, vma, want, access, &place);
+	}
 	if (rc == MSN_PAGE_E_GUARD)
 		return MSN_MM_E_MAPERR; /* as Linux tells it */
 	return rc == MSN_PAGE_E_BUS ? MSN_MM_E_BUS : msn_pass(rc);

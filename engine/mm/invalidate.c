@@ -3,10 +3,15 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Under a platform with kernel faults the page tables map the object's own
- * file, so what the host does to that file shows by itself; only private copies
- * that the space holds apart have to go, and the object's pages take their
- * place.
+ * Under a platform with kernel faults the page tables map files of the host.  A
+ * host file's own pages need nothing: what the host does to the file shows by
+ * itself.  Pages of the memory file do: the object has given them up, so they
+ * leave the page tables, and with them the copies that the kernel made of them
+ * if those are to go.  What the object has there now can only be asked for with
+ * the mapping lock, which stands above the locks that are held here; so the
+ * addresses are left without a page, and msn_mm_place_missing() fills them when
+ * mm is next asked to touch them.  Code that runs on the page tables gets a
+ * SIGSEGV until then, as it does past the end of an object.
  */
 #include "mm/mm_internal.h"
 
@@ -25,6 +30,81 @@ static void invalidate_now(struct msn_mm *mm, struct msn_addr_range ar,
 	/* What an earlier call left in reserve may still be enough. */
 	(void)rc;
 	msn_mm_zap_pages(mm, ar, !opts.invalidate_private);
+}
+
+/* Drops what the kernel has not copied of @ar, which may be empty. */
+static void drop_uncopied(struct msn_mm *mm, struct msn_addr_range ar)
+{
+	if (!msn_addr_range_empty(ar))
+		invalidate_now(mm, ar, (struct msn_invalidate_opts){ 0 });
+}
+
+struct uncopied {
+	struct msn_mm *mm;
+	uint64_t at; /* how far the walk has come */
+};
+
+static int pass_over_copies(void *ctx, struct msn_addr_range copies)
+{
+	struct uncopied *u = ctx;
+
+	drop_uncopied(u->mm, (struct msn_addr_range){ u->at, copies.start });
+	u->at = copies.end;
+	return 0;
+}
+
+/*
+ * Drops an object's pages at @ar but not the private copies of them.  Where
+ * the page tables cannot be asked, all stay: old bytes do less harm than
+ * losing new ones, and the placement keeps the page from being used again.
+ */
+static void keep_copies(struct msn_mm *mm, struct msn_addr_range ar)
+{
+	struct uncopied u = { mm, ar.start };
+
+	if (msn_address_space_private_runs(mm->as, ar, pass_over_copies, &u))
+		return;
+	drop_uncopied(mm, (struct msn_addr_range){ u.at, ar.end });
+}
+
+/* One placement's part @ar of an invalidation. */
+static void invalidate_placed(struct msn_mm *mm, struct msn_addr_range ar,
+			      struct msn_pma p, struct msn_invalidate_opts opts)
+{
+	/* The host does the same to its own file, and to copies of that. */
+	if (!p.private && p.file != msn_memfile_file(mm->memfile))
+		return;
+	if (p.need_cow && !p.private && !opts.invalidate_private)
+		keep_copies(mm, ar);
+	else
+		invalidate_now(mm, ar, opts);
+}
+
+static void invalidate_tables(struct msn_mm *mm, struct msn_addr_range ar,
+			      struct msn_invalidate_opts opts)
+{
+	while (ar.start < ar.end) {
+		struct msn_seg s = msn_pma_set_lower(&mm->pmas, ar.start);
+		struct msn_addr_range part;
+
+		if (!msn_seg_ok(s))
+			return;
+		part = msn_addr_range_intersect(ar, msn_pma_set_range(s));
+		if (msn_addr_range_empty(part))
+			return;
+		invalidate_placed(mm, part, *msn_pma_set_value(&mm->pmas, s),
+				  opts);
+		ar.start = part.end;
+	}
+}
+
+static void invalidate(struct msn_mm *mm, struct msn_addr_range ar,
+		       struct msn_invalidate_opts opts)
+{
+	if (mm->as->ops->kernel_faults)
+		invalidate_tables(mm, ar, opts);
+	else
+		invalidate_now(mm, ar, opts);
 }
 
 static void capture(struct msn_mm *mm, struct msn_addr_range ar,
@@ -48,15 +128,14 @@ static void mm_invalidate(struct msn_mapping_space *ms,
 		capture(mm, ar, opts);
 		return;
 	}
-	if (!mm->as->ops->kernel_faults)
-		invalidate_now(mm, ar, opts);
+	invalidate(mm, ar, opts);
 }
 
 int msn_mm_replay_captured(struct msn_mm *mm)
 {
 	mm->capturing = false;
 	for (size_t i = 0; i < mm->captured_count; i++)
-		invalidate_now(mm, mm->captured[i].addr, mm->captured[i].opts);
+		invalidate(mm, mm->captured[i].addr, mm->captured[i].opts);
 	mm->captured_count = 0;
 	return mm->overflowed ? msn_fail(-EAGAIN) : 0;
 }

@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/error.h"
+#include "mm/guard.h"
 
 #include <errno.h>
 #include <string.h>
@@ -151,25 +152,24 @@ static bool step_fast(struct io *io, int *rc)
 	return true;
 }
 
-/* One step through the platform's page tables. */
-static int step_kernel(struct io *io, struct msn_seg vma)
+/* What of @want is placed from its start on; guards are not. */
+static struct msn_addr_range placed_at(struct msn_mm *mm,
+				       struct msn_addr_range want)
+{
+	struct msn_seg s = msn_pma_set_find(&mm->pmas, want.start);
+
+	if (!msn_seg_ok(s) || msn_pma_is_guard(msn_pma_set_value(&mm->pmas, s)))
+		return (struct msn_addr_range){ want.start, want.start };
+	return msn_addr_range_intersect(want, msn_pma_set_range(s));
+}
+
+/* Moves @len bytes through the page tables. */
+static int move_kernel(struct io *io, size_t len)
 {
 	static const char zeros[16 * MSN_PAGE_SIZE];
-	struct msn_addr_range want = io_want(io, msn_vma_set_range(vma));
-	size_t len =
-		want.end - io->addr < io->left ? want.end - io->addr : io->left;
-	struct msn_page_place place;
 	size_t done = 0;
 	int rc;
 
-	msn_read_scope(&io->mm->active);
-	/*
-	 * Pages that are not copied on write show the same bytes both ways, and
-	 * this way does not ask the page tables for permission.
-	 */
-	if (io->how.ignore_permissions &&
-	    msn_mm_peek_page(io->mm, want, MSN_ACCESS_WRITE, &place))
-		return msn_pass(move_run(io, &place));
 	if (io->kind == IO_ZERO && len > sizeof(zeros))
 		len = sizeof(zeros);
 	if (io->kind == IO_IN)
@@ -183,6 +183,39 @@ static int step_kernel(struct io *io, struct msn_seg vma)
 			io->how.ignore_permissions, &done);
 	io_advance(io, done);
 	return msn_pass(rc);
+}
+
+/* One step through the platform's page tables, if there is something. */
+static int step_tables(struct io *io, struct msn_seg vma, bool *missing)
+{
+	struct msn_addr_range want = io_want(io, msn_vma_set_range(vma));
+	struct msn_page_place place;
+
+	msn_read_scope(&io->mm->active);
+	want = placed_at(io->mm, want);
+	*missing = msn_addr_range_empty(want);
+	if (*missing)
+		return 0;
+	/*
+	 * Pages that are not copied on write show the same bytes both ways, and
+	 * this way does not ask the page tables for permission.
+	 */
+	if (io->how.ignore_permissions &&
+	    msn_mm_peek_page(io->mm, want, MSN_ACCESS_WRITE, &place))
+		return msn_pass(move_run(io, &place));
+	return msn_pass(move_kernel(io, want.end - io->addr < io->left
+						? want.end - io->addr
+						: io->left));
+}
+
+static int step_kernel(struct io *io, struct msn_seg vma)
+{
+	bool missing;
+	int rc = step_tables(io, vma, &missing);
+
+	/* Taken away again meanwhile: the next step will see. */
+	return missing ? msn_pass(msn_mm_fault_missing(io->mm, vma, io->addr))
+		       : msn_pass(rc);
 }
 
 static int step(struct io *io)

@@ -353,6 +353,22 @@ MSN_MUST_CHECK int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
 				    struct msn_commit commit);
 
 /*
+ * Platform with kernel faults: the same for what has no placement in @ar, as
+ * after an invalidation, or since the object has become longer.  0 also if
+ * pages are still missing, because there are none.  Same locks.
+ */
+MSN_MUST_CHECK int msn_mm_place_missing(struct msn_mm *mm, struct msn_seg vma,
+					struct msn_addr_range ar);
+
+/*
+ * As above for the page at @addr in the mapping at @vma, if nothing is placed
+ * there.  0: something is now.  MSN_PAGE_E_BUS, MSN_PAGE_E_GUARD, -errno.
+ * Mapping lock held; takes active.
+ */
+MSN_MUST_CHECK int msn_mm_fault_missing(struct msn_mm *mm, struct msn_seg vma,
+					uint64_t addr);
+
+/*
  * Any platform: puts the pages in place that accesses to @ar would, as
  * MAP_POPULATE does: writable private ones as if they were written.  Stops at
  * the first page that cannot be had and says why.  Same locks.

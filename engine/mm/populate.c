@@ -18,10 +18,15 @@ static int fault_in(struct msn_mm *mm, struct msn_seg vma,
 	unsigned access =
 		write ? MSN_ACCESS_READ | MSN_ACCESS_WRITE : MSN_ACCESS_READ;
 
-	if (mm->as->ops->kernel_faults)
-		return msn_pass(msn_address_space_advise(
-			mm->as, ar,
-			write ? MSN_AS_POPULATE_WRITE : MSN_AS_POPULATE_READ));
+	if (mm->as->ops->kernel_faults) {
+		int rc = msn_mm_place_missing(mm, vma, ar);
+
+		return rc ? msn_pass(rc)
+			  : msn_pass(msn_address_space_advise(
+				    mm->as, ar,
+				    write ? MSN_AS_POPULATE_WRITE
+					  : MSN_AS_POPULATE_READ));
+	}
 	while (ar.start < ar.end) {
 		struct msn_page_place place;
 		int rc = msn_mm_get_page(mm, vma, ar, access, &place);
@@ -164,6 +169,46 @@ int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
 			return msn_pass(rc);
 	}
 	return 0;
+}
+
+int msn_mm_place_missing(struct msn_mm *mm, struct msn_seg vma,
+			 struct msn_addr_range ar)
+{
+	while (ar.start < ar.end) {
+		struct msn_addr_range gap = msn_mm_gap_at(mm, ar);
+		struct msn_seg seg;
+		int rc = msn_mm_place_all(mm, vma, gap,
+					  (struct msn_commit){ 0 });
+
+		if (rc) {
+			/* Placed or not, but never half. */
+			msn_mm_drop_pages(mm, gap, false);
+			return msn_pass(rc);
+		}
+		seg = msn_pma_set_find(&mm->pmas, gap.end);
+		ar.start =
+			msn_seg_ok(seg) ? msn_pma_set_range(seg).end : gap.end;
+	}
+	return 0;
+}
+
+int msn_mm_fault_missing(struct msn_mm *mm, struct msn_seg vma, uint64_t addr)
+{
+	uint64_t page = msn_page_down(addr);
+	struct msn_addr_range ar = { page, page + MSN_PAGE_SIZE };
+	struct msn_seg seg;
+	int rc;
+
+	msn_write_scope(&mm->active);
+	rc = msn_mm_place_missing(mm, vma, ar);
+	if (rc)
+		return msn_pass(rc);
+	seg = msn_pma_set_find(&mm->pmas, page);
+	if (!msn_seg_ok(seg))
+		return MSN_PAGE_E_BUS;
+	return msn_pma_is_guard(msn_pma_set_value(&mm->pmas, seg))
+		       ? MSN_PAGE_E_GUARD
+		       : 0;
 }
 
 int msn_mm_fill(struct msn_mm *mm, struct msn_addr_range ar)

@@ -5,11 +5,13 @@
  */
 #include "base/fd.h"
 #include "hostfile/hostfile.h"
+#include "mm/mm_calls.h"
 #include "unit/mm/fixture.h"
 #include "unit/mm/shared_object.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -249,6 +251,131 @@ static void two_mappings_of_one_object_show_the_same_bytes(void)
 	}
 }
 
+/* ---- Objects that change under a mapping --------------------------------- */
+
+/* An object of two pages, 'a' and 'b', mapped shared and private. */
+static struct msn_shmem *map_object(struct fixture *f)
+{
+	struct msn_mmap_opts o = anon(10, 2), copy = anon(20, 2);
+	struct msn_shmem *s;
+
+	CHECK(msn_shmem_new(&s, &(struct msn_shmem_opts){ .memfile = f->mf,
+							  .size = 2 * PAGE }) ==
+	      0);
+	o.private = false;
+	msn_shmem_set_mapped(s, &o);
+	msn_shmem_set_mapped(s, &copy);
+	map(f->mm, o);
+	map(f->mm, copy);
+	put(f->mm, AT(10), 'a');
+	put(f->mm, AT(11), 'b');
+	return s;
+}
+
+static void an_object_that_shrinks_and_grows_shows_no_old_bytes(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_shmem *s = map_object(&f);
+		uint32_t word;
+
+		put(f.mm, AT(21) + 1, '!');
+		CHECK(msn_shmem_truncate(s, PAGE) == 0);
+		EXPECT(get(f.mm, AT(10)) == 'a' && get(f.mm, AT(20)) == 'a');
+		EXPECT(get(f.mm, AT(11)) == -EFAULT);
+		EXPECT(get(f.mm, AT(21)) == -EFAULT);
+		EXPECT(msn_mm_handle_fault(f.mm, AT(11), MSN_ACCESS_READ) ==
+		       MSN_MM_E_BUS);
+		EXPECT(msn_mm_load32(f.mm, AT(11), &word) == -EFAULT);
+
+		CHECK(msn_shmem_truncate(s, 2 * PAGE) == 0);
+		EXPECT(msn_mm_load32(f.mm, AT(11), &word) == 0 && word == 0);
+		EXPECT(get(f.mm, AT(21)) == 0 && get(f.mm, AT(21) + 1) == 0);
+		put(f.mm, AT(11), 'c');
+		EXPECT(get(f.mm, AT(21)) == 'c');
+		msn_identity_dec_ref(msn_shmem_identity(s));
+	}
+}
+
+static void a_punched_hole_is_seen_but_leaves_private_copies(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_shmem *s = map_object(&f);
+
+		put(f.mm, AT(21) + 1, '!');
+		CHECK(msn_shmem_fallocate(
+			      s, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			      2 * PAGE) == 0);
+		EXPECT(get(f.mm, AT(10)) == 0 && get(f.mm, AT(20)) == 0);
+		EXPECT(get(f.mm, AT(21)) == 'b');
+		EXPECT(get(f.mm, AT(21) + 1) == '!');
+		put(f.mm, AT(11), 'c');
+		EXPECT(get(f.mm, AT(21)) == 'b'); /* it is a copy */
+		put(f.mm, AT(10), 'd');
+		EXPECT(get(f.mm, AT(20)) == 'd');
+		msn_identity_dec_ref(msn_shmem_identity(s));
+	}
+}
+
+static void code_on_page_tables_gets_what_a_fault_puts_there(void)
+{
+	struct fixture f = setup(true);
+	struct msn_shmem *s = map_object(&f);
+	volatile char *at = (volatile char *)(uintptr_t)AT(11);
+
+	CHECK(msn_shmem_truncate(s, 0) == 0);
+	CHECK(msn_shmem_truncate(s, 2 * PAGE) == 0);
+	EXPECT(msn_mm_handle_fault(f.mm, AT(11), RW) == 0);
+	EXPECT(*at == 0);
+	*at = 'z';
+	EXPECT(get(f.mm, AT(21)) == 'z');
+	msn_identity_dec_ref(msn_shmem_identity(s));
+	teardown(&f);
+}
+
+static void a_debugger_reads_no_page_where_an_object_has_none(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_shmem *s = map_object(&f);
+		size_t done;
+		char c = 'x';
+
+		CHECK(msn_shmem_truncate(s, PAGE) == 0);
+		EXPECT(msn_mm_copy_in(f.mm, AT(11), &c, 1, forced, &done) ==
+		       -EFAULT);
+		EXPECT(msn_mm_copy_out(f.mm, AT(11), &c, 1, forced, &done) ==
+		       -EFAULT);
+		msn_identity_dec_ref(msn_shmem_identity(s));
+	}
+}
+
+/* A copy that a forked space holds apart from the file. */
+static void a_forks_copies_go_when_their_file_becomes_shorter(void)
+{
+	for (int local = 0; local < 2; local++) {
+		struct fixture f = setup(false);
+		char path[64];
+		struct msn_hostfile *hf = make_file(path);
+		struct msn_mm *child;
+
+		map(f.mm, of_file(hf, 10, 3, true));
+		put(f.mm, AT(11), '!');
+		CHECK(msn_mm_fork(f.mm, make_platform(local), &child) == 0);
+		EXPECT(get(child, AT(11)) == '!');
+		CHECK(msn_hostfile_truncate(hf, PAGE) == 0);
+		EXPECT(get(child, AT(11)) == -EFAULT);
+		EXPECT(get(f.mm, AT(11)) == -EFAULT);
+		CHECK(msn_hostfile_truncate(hf, 2 * PAGE) == 0);
+		EXPECT(get(child, AT(11)) == 0 && get(f.mm, AT(11)) == 0);
+		EXPECT(msn_mm_check(child) == NULL);
+		msn_mm_free(child);
+		drop_file(hf, path);
+		teardown(&f);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -264,6 +391,11 @@ int main(int argc, char **argv)
 		CHECK_TEST(
 			a_file_open_for_reading_cannot_be_mapped_for_writing),
 		CHECK_TEST(two_mappings_of_one_object_show_the_same_bytes),
+		CHECK_TEST(an_object_that_shrinks_and_grows_shows_no_old_bytes),
+		CHECK_TEST(a_punched_hole_is_seen_but_leaves_private_copies),
+		CHECK_TEST(code_on_page_tables_gets_what_a_fault_puts_there),
+		CHECK_TEST(a_debugger_reads_no_page_where_an_object_has_none),
+		CHECK_TEST(a_forks_copies_go_when_their_file_becomes_shorter),
 		{}
 	};
 

@@ -77,9 +77,24 @@ static int check_arguments(const struct msn_remap *r)
 	return 0;
 }
 
+/*
+ * Would the object's offsets wrap?  Linux counts them in pages and asks the
+ * same; a shared mapping of /dev/zero is the one that may start so high.
+ */
+static bool offsets_wrap(const struct msn_remap *r, const struct msn_vma *v)
+{
+	uint64_t inside = r->addr - msn_vma_set_range(source(r)).start;
+	uint64_t end;
+
+	return v->mappable &&
+	       __builtin_add_overflow(v->offset + inside, r->new_len, &end);
+}
+
 /* Whether the mapping @v may get longer by what is asked. */
 static int check_growth(struct msn_remap *r, const struct msn_vma *v)
 {
+	if (offsets_wrap(r, v))
+		return msn_fail(-EINVAL);
 	r->populate = v->flags & MSN_VMA_LOCKED;
 	if (v->flags & MSN_VMA_DONTEXPAND)
 		return msn_fail(-EFAULT);

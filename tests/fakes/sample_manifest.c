@@ -134,7 +134,8 @@ static void add_policies(struct msn_manifest *m, uint64_t *seed)
 		CHECK(msn_manifest_policy_index(m, &p, &index) == 0);
 		CHECK(index == i);
 	}
-	m->space = (struct msn_manifest_space){ 0x10010, 0x20020, 1u << 9, 2 };
+	m->space = (struct msn_manifest_space){ 0x10010, 0x20020, 1u << 9, 2,
+						0x3000 };
 }
 
 static void add_objects(struct msn_manifest *m, uint64_t *seed, unsigned size)

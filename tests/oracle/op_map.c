@@ -79,8 +79,17 @@ static void make_mmap(struct gen *g, struct step *s)
 	s->args[3] = flags;
 }
 
+/* See changed[] in text.c. */
+static bool is_high_zero(const struct step *s)
+{
+	return s->args[4] == FILE_ZERO && s->args[5] > INT64_MAX &&
+	       (s->args[3] & (MAP_ANONYMOUS | MAP_SHARED)) == MAP_SHARED;
+}
+
 static bool mmap_is_left_out(const struct step *s)
 {
+	if (is_high_zero(s))
+		return true;
 	return s->args[1] > STEP_PLACED_MAX &&
 	       s->args[3] & (MAP_POPULATE | MAP_LOCKED);
 }

@@ -40,6 +40,8 @@ static const struct {
 	  "a file has other errors than a copy: all are EFAULT" },
 	{ "MADV_PAGEOUT",
 	  "not tried: what can be reclaimed at once is the kernel's to know" },
+	{ "shared mappings of /dev/zero at offsets above 2^63",
+	  "not tried: Linux lets them grow past 2^64 bytes" },
 	{ "process_vm_readv(2) and writev of memory over itself",
 	  "not tried: the kernel moves it in pieces of its own choice" },
 };

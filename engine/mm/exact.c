@@ -26,10 +26,15 @@ int msn_mm_for_each_exact(struct msn_mm *mm, msn_exact_fn fn, void *ctx)
 	for (struct msn_seg s = msn_vma_set_first(&mm->vmas);
 	     msn_seg_ok(s) && rc == 0; s = msn_seg_next(s)) {
 		const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
-		struct msn_exact_mapping x = { v->flags, v->offset, v->anon,
-					       v->policy };
+		struct msn_exact_mapping x = { .flags = v->flags,
+					       .offset = v->offset,
+					       .policy = v->policy };
 		struct msn_mapping_view view;
 
+		{
+			msn_read_scope(&mm->active);
+			x.anon = v->anon;
+		}
 		msn_mm_view_mapping(mm, s, &view);
 		rc = fn(ctx, &view, &x);
 	}

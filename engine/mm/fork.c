@@ -304,18 +304,22 @@ int msn_mm_fork(struct msn_mm *mm, struct msn_address_space *as,
 						   .as = as,
 						   .layout = mm->layout,
 						   .account = mm->account,
-						   .limits = &mm->limits,
 						   .nodes = mm->nodes });
 
 	if (rc)
 		return msn_pass(rc);
 	msn_mm_set_origin(child, mm->origin);
 	{
-		msn_read_scope(&mm->mapping);
+		/*
+		 * For writing, as Linux does: no fault may give a mapping its
+		 * first own page between the copy of it and that of its pages.
+		 */
+		msn_write_scope(&mm->mapping);
 		rc = start_capturing(child, mm->vmas.core.count);
 		if (rc)
 			return msn_pass(rc);
 		msn_rwlock_write_nested(&child->mapping);
+		child->limits = mm->limits;
 		child->heap = mm->heap;
 		child->policy = msn_policy_ref(mm->policy);
 		rc = copy_vmas(mm, child);

@@ -42,7 +42,8 @@ struct msn_mm {
 	struct msn_rwlock mapping; /* rank MSN_RANK_MM_MAPPING */
 	/*
 	 * Under mapping; but a vma's anon is set under mapping for reading and
-	 * active for writing (a fault), and so is read under either.
+	 * active for writing (a fault), and so is read under mapping for
+	 * writing, or under both.
 	 */
 	struct msn_vma_set vmas;
 	struct msn_mm_sizes sizes; /* under mapping */

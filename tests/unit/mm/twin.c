@@ -71,18 +71,24 @@ char twin_letter(uint64_t page)
 	return (char)('a' + page % 26);
 }
 
-static void open_files(struct twin_files *f)
+/* Both sides find the same bytes, whatever the other has stored. */
+static void fill_file(const struct twin_files *f)
 {
 	char page[MSN_PAGE_SIZE];
 
-	strcpy(f->path, "/tmp/memsnap-test-XXXXXX");
-	f->rw = mkstemp(f->path);
-	CHECK(f->rw >= 0);
 	for (int i = 0; i < TWIN_FILE_PAGES; i++) {
 		memset(page, '0' + i, PAGE);
 		CHECK(msn_pwrite_full(f->rw, page, PAGE, (uint64_t)i * PAGE) ==
 		      0);
 	}
+}
+
+static void open_files(struct twin_files *f)
+{
+	strcpy(f->path, "/tmp/memsnap-test-XXXXXX");
+	f->rw = mkstemp(f->path);
+	CHECK(f->rw >= 0);
+	fill_file(f);
 	CHECK(fchmod(f->rw, 0666) == 0);
 	f->ro = open(f->path, O_RDONLY | O_CLOEXEC);
 	f->zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
@@ -128,6 +134,7 @@ void twin_run(const char *name, const struct twin_step *steps, size_t count,
 	CHECK(count <= TWIN_STEPS_MAX);
 	open_files(&script.files);
 	twin_ask_kernel(&script, kernel);
+	fill_file(&script.files);
 	twin_space_init(&space, &script);
 	for (size_t i = 0; i < count; i++) {
 		twin_do_step(&space, &script, &steps[i], &mine);

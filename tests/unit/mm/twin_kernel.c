@@ -169,14 +169,15 @@ static long map_step(const struct twin_step *s, const struct twin_files *f)
 		 : s->of == TWIN_ZERO	   ? f->zero
 					   : -1;
 
-	return syscall(SYS_mmap, pointer(s->addr), s->length, s->prot,
-		       s->flags | MAP_FIXED, fd, 0);
+	return syscall(SYS_mmap, pointer(s->addr), s->length, (long)s->prot,
+		       (long)s->flags | MAP_FIXED, (long)fd, 0L);
 }
 
 static long call_step(const struct twin_step *s, const struct twin_files *f,
 		      uint64_t *value)
 {
 	void *at = pointer(s->addr);
+	long flags = s->flags; /* a syscall takes whole words */
 	long rc;
 
 	switch (s->op) {
@@ -184,30 +185,30 @@ static long call_step(const struct twin_step *s, const struct twin_files *f,
 		rc = map_step(s, f);
 		break;
 	case TWIN_REMAP:
-		rc = syscall(SYS_mremap, at, s->length, s->new_length, s->flags,
+		rc = syscall(SYS_mremap, at, s->length, s->new_length, flags,
 			     pointer(s->to));
 		break;
 	case TWIN_UNMAP:
 		return syscall(SYS_munmap, at, s->length);
 	case TWIN_PROTECT:
-		return syscall(SYS_mprotect, at, s->length, s->prot);
+		return syscall(SYS_mprotect, at, s->length, (long)s->prot);
 	case TWIN_SEAL:
-		return syscall(SYS_mseal, at, s->length, s->flags);
+		return syscall(SYS_mseal, at, s->length, flags);
 	case TWIN_BIND:
-		return syscall(SYS_mbind, at, s->length, s->mode, &s->nodes, 65,
-			       s->flags);
+		return syscall(SYS_mbind, at, s->length, (long)s->mode,
+			       &s->nodes, 65L, flags);
 	case TWIN_ADVISE:
-		return syscall(SYS_madvise, at, s->length, s->flags);
+		return syscall(SYS_madvise, at, s->length, flags);
 	case TWIN_LOCK:
-		return syscall(SYS_mlock2, at, s->length, s->flags);
+		return syscall(SYS_mlock2, at, s->length, flags);
 	case TWIN_UNLOCK:
 		return syscall(SYS_munlock, at, s->length);
 	case TWIN_LOCK_ALL:
-		return syscall(SYS_mlockall, s->flags);
+		return syscall(SYS_mlockall, flags);
 	case TWIN_UNLOCK_ALL:
 		return syscall(SYS_munlockall);
 	case TWIN_SYNC:
-		return syscall(SYS_msync, at, s->length, s->flags);
+		return syscall(SYS_msync, at, s->length, flags);
 	default:
 		return access_step(s, value);
 	}

@@ -11,8 +11,10 @@
  *                          placements would be p
  *    copy 0-4>8-12@2w      copy_mapping
  *    ask 1-2/0-4:1         translate: required, optional, access
- *    ref, unref            page references; id+, id- those on the identity
- *    sync 0-4, save, resident, punch, check
+ *    ref, unref            page references
+ *    read, write           buffered, of the file
+ *    sync 0-4              msync, of the identity
+ *    save                  invalidate_unsavable
  */
 #ifndef MSN_TESTS_RULES_RECORDER_H
 #define MSN_TESTS_RULES_RECORDER_H

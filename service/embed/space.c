@@ -64,12 +64,14 @@ int msn_embed_space_new(struct memsnap_space **out,
 		return msn_failure_errno(
 			why, rc, "cannot reserve 0x%" PRIx64 "-0x%" PRIx64,
 			region.start, region.end);
-	rc = msn_mm_new(&s->mm, &(struct msn_mm_opts){
-					.memfile = s->memfile,
-					.as = msn_steal(as),
-					.layout = { region.start, region.end,
-						    region.end },
-				});
+	rc = msn_mm_new(&s->mm,
+			&(struct msn_mm_opts){
+				.memfile = s->memfile,
+				.as = msn_steal(as),
+				.layout = { .min_addr = region.start,
+					    .max_addr = region.end,
+					    .top_down_base = region.end },
+			});
 	if (rc)
 		return msn_pass(rc);
 	*out = msn_steal(s);

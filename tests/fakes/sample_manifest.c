@@ -86,7 +86,7 @@ static void add_exact(struct msn_manifest *m, uint64_t *seed)
 		else
 			p->grows_down = false;
 		p->exact = true;
-		p->vm_flags = p->perms | p->max_perms << 4 |
+		p->vm_flags = p->perms | (uint32_t)p->max_perms << 4 |
 			      (p->shared ? 1u << 3 | 1u << 7 : 0) |
 			      (p->grows_down ? 1u << 8 : 0) |
 			      (p->mlock_mode ? 1u << 9 : 0) |

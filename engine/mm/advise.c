@@ -224,12 +224,12 @@ static int advise_flags(struct msn_mm *mm, struct msn_addr_range ar, int advice)
 
 /* ---- Advice on pages ----------------------------------------------------- */
 
-static int advise_pages(struct msn_mm *mm, struct msn_addr_range ar, int advice)
+static int advise_pages_locked(struct msn_mm *mm, struct msn_addr_range ar,
+			       int advice)
 {
 	struct walk w = { .left = ar };
 	struct msn_seg s;
 
-	msn_read_scope(&mm->mapping);
 	while (msn_seg_ok(s = next_mapping(mm, &w))) {
 		int rc;
 
@@ -240,6 +240,17 @@ static int advise_pages(struct msn_mm *mm, struct msn_addr_range ar, int advice)
 			return msn_pass(rc);
 	}
 	return result_of(&w);
+}
+
+/* Guards mark their mapping, so its lock is held for writing. */
+static int advise_pages(struct msn_mm *mm, struct msn_addr_range ar, int advice)
+{
+	if (advice == MADV_GUARD_INSTALL) {
+		msn_write_scope(&mm->mapping);
+		return msn_pass(advise_pages_locked(mm, ar, advice));
+	}
+	msn_read_scope(&mm->mapping);
+	return msn_pass(advise_pages_locked(mm, ar, advice));
 }
 
 /* Where to make a hole.  The mapping lock is held. */

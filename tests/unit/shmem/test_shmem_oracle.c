@@ -159,8 +159,8 @@ static void do_fallocate(struct pair *p)
 	int mode = modes[below(p, MSN_ARRAY_LEN(modes))];
 	int64_t at = offset(p), len = (int64_t)length(p);
 
-	if (mode <= FALLOC_FL_KEEP_SIZE && at >= 0 && at + len > (int64_t)LEN &&
-	    at < INT64_MAX - len)
+	if (mode <= FALLOC_FL_KEEP_SIZE && at >= 0 && at < INT64_MAX - len &&
+	    at + len > (int64_t)LEN)
 		at = 0;
 	if (below(p, 20) == 0)
 		len = -len;

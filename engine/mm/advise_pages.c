@@ -34,15 +34,8 @@ static int renew(struct msn_mm *mm, const struct msn_vma *v,
 				    .file = p.file,
 				    .perms = msn_vma_perms(v) };
 	struct msn_file_range pages;
-	int rc = msn_segset_reserve(&mm->pmas.core, 3);
+	int rc = msn_mm_take_pages(mm, ar, &pages);
 
-	if (rc == 0)
-		rc = msn_memfile_allocate(
-			mm->memfile,
-			&(struct msn_memfile_alloc){
-				.length = msn_addr_range_length(ar),
-				.account = mm->account },
-			&pages);
 	if (rc)
 		return msn_pass(rc);
 	m.offset = p.offset = pages.start;

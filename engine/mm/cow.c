@@ -46,6 +46,21 @@ static int copy_pages(struct msn_mm *mm, struct msn_file *from,
 	return 0;
 }
 
+int msn_mm_take_pages(struct msn_mm *mm, struct msn_addr_range ar,
+		      struct msn_file_range *pages)
+{
+	int rc = msn_segset_reserve(&mm->pmas.core, 3);
+
+	if (rc == 0)
+		rc = msn_memfile_allocate(
+			mm->memfile,
+			&(struct msn_memfile_alloc){
+				.length = msn_addr_range_length(ar),
+				.account = mm->account },
+			pages);
+	return msn_pass(rc);
+}
+
 int msn_mm_place_fresh(struct msn_mm *mm, struct msn_addr_range ar,
 		       uint8_t vma_perms, const struct msn_pma *from,
 		       struct msn_file_range src)
@@ -55,15 +70,8 @@ int msn_mm_place_fresh(struct msn_mm *mm, struct msn_addr_range ar,
 			     .vma_perms = vma_perms,
 			     .private = true };
 	struct msn_file_range pages;
-	int rc = msn_segset_reserve(&mm->pmas.core, 3);
+	int rc = msn_mm_take_pages(mm, ar, &pages);
 
-	if (rc == 0)
-		rc = msn_memfile_allocate(
-			mm->memfile,
-			&(struct msn_memfile_alloc){
-				.length = msn_addr_range_length(ar),
-				.account = mm->account },
-			&pages);
 	if (rc)
 		return msn_pass(rc);
 	if (from && !msn_is_zero_file(from->file))

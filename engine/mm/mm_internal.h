@@ -128,6 +128,13 @@ MSN_MUST_CHECK int msn_vma_modify(struct msn_mm *mm, struct msn_addr_range part,
 struct msn_seg msn_vma_add(struct msn_mm *mm, struct msn_addr_range ar,
 			   const struct msn_vma *v);
 
+/*
+ * As above, where @v grows up to @ar (vma_merge_extend()): takes in a neighbour
+ * without pages even if @v's history comes from a fork.  @v->anon is its own.
+ */
+void msn_vma_grow(struct msn_mm *mm, struct msn_addr_range ar,
+		  const struct msn_vma *v);
+
 /* As above, but makes the mapping below longer or does nothing (brk). */
 bool msn_vma_extend(struct msn_mm *mm, struct msn_addr_range ar,
 		    const struct msn_vma *v);
@@ -331,6 +338,14 @@ bool msn_mm_is_shared_copy(struct msn_mm *mm, const struct msn_pma *p,
  */
 MSN_MUST_CHECK int msn_mm_unshare(struct msn_mm *mm, struct msn_seg seg,
 				  struct msn_addr_range part);
+
+/*
+ * Allocates new pages for @ar in the memory file, charged to the space, and
+ * reserves what one placement of them needs.  The caller owns the references.
+ */
+MSN_MUST_CHECK int msn_mm_take_pages(struct msn_mm *mm,
+				     struct msn_addr_range ar,
+				     struct msn_file_range *pages);
 
 /*
  * Puts new pages of the space's own at @ar, copies of @src of @from's file, or

@@ -147,7 +147,7 @@ int msn_mm_grow_mapping(struct msn_remap *r)
 					      msn_vma_writes_object(&v));
 	if (rc)
 		return msn_pass(rc);
-	msn_vma_add(mm, more, &v);
+	msn_vma_grow(mm, more, &v);
 	msn_mm_count_pages(mm, v.flags, (int64_t)r->delta);
 	rc = msn_mm_fill(mm, more);
 	if (rc)

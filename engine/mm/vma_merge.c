@@ -60,17 +60,25 @@ static bool joins_left(struct msn_mm *mm, struct msn_seg prev,
 	       pv->offset + msn_addr_range_length(p) == v->offset;
 }
 
-/* Can @v at @ar be the beginning of the mapping at @next? */
-static bool joins_right(struct msn_mm *mm, struct msn_seg next,
-			struct msn_addr_range ar, const struct msn_vma *v)
+/* Can @v at @ar be the beginning of the mapping at @next, history apart? */
+static bool fits_right(struct msn_mm *mm, struct msn_seg next,
+		       struct msn_addr_range ar, const struct msn_vma *v)
 {
 	const struct msn_vma *nv;
 
 	if (!msn_seg_ok(next) || msn_vma_set_range(next).start != ar.end)
 		return false;
 	nv = value(mm, next);
-	return same_look(nv, v) && same_history(nv->anon, v->anon) &&
+	return same_look(nv, v) &&
 	       v->offset + msn_addr_range_length(ar) == nv->offset;
+}
+
+/* Can @v at @ar be the beginning of the mapping at @next? */
+static bool joins_right(struct msn_mm *mm, struct msn_seg next,
+			struct msn_addr_range ar, const struct msn_vma *v)
+{
+	return fits_right(mm, next, ar, v) &&
+	       same_history(value(mm, next)->anon, v->anon);
 }
 
 /* Two that both can join the one between them must also suit each other. */
@@ -266,6 +274,18 @@ bool msn_vma_extend(struct msn_mm *mm, struct msn_addr_range ar,
 	r.end = ar.end;
 	msn_vma_set_resize(&mm->vmas, prev, r);
 	return true;
+}
+
+void msn_vma_grow(struct msn_mm *mm, struct msn_addr_range ar,
+		  const struct msn_vma *v)
+{
+	struct msn_seg s = msn_vma_add(mm, ar, v);
+	struct msn_addr_range whole = msn_vma_set_range(s);
+	struct msn_seg next = msn_seg_next(s);
+
+	if (whole.end == ar.end && msn_seg_ok(next) && !value(mm, next)->anon &&
+	    fits_right(mm, next, whole, value(mm, s)))
+		join_left(mm, s);
 }
 
 /*

@@ -10,8 +10,8 @@
 #include "mm/mm_calls.h"
 
 #include "base/error.h"
+#include "mm/guard.h"
 #include "mm/mm_internal.h"
-#include "mm/zero.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>
@@ -222,14 +222,14 @@ static int first_node(const struct msn_mm *mm, const struct msn_policy *p)
 	return (int)next_node(&m, 0);
 }
 
-/* Is a page in place in @ar, zero pages left out? */
+/* Is a page in place in @ar?  A zero page and a guard are on no node. */
 static bool has_pages(struct msn_mm *mm, struct msn_addr_range ar)
 {
 	msn_read_scope(&mm->active);
 	for (struct msn_seg s = msn_pma_set_lower(&mm->pmas, ar.start);
 	     msn_seg_ok(s) && msn_pma_set_range(s).start < ar.end;
 	     s = msn_seg_next(s))
-		if (!msn_is_zero_file(msn_pma_set_value(&mm->pmas, s)->file))
+		if (msn_pma_takes_memory(msn_pma_set_value(&mm->pmas, s)))
 			return true;
 	return false;
 }

@@ -356,6 +356,8 @@ static void kernel_peek(struct kernel *k, const struct step *s,
 {
 	ssize_t n;
 
+	if (!copy_len(s)) /* a file would mind its offset */
+		return;
 	kernel_take_limits(k, s->space);
 	n = pread(k->at[s->space].mem, o->data, copy_len(s), (off_t)s->args[0]);
 	o->result = mem_result(n);
@@ -366,6 +368,8 @@ static void kernel_peek(struct kernel *k, const struct step *s,
 static void kernel_poke(struct kernel *k, const struct step *s,
 			struct outcome *o)
 {
+	if (!copy_len(s))
+		return;
 	pattern(o->data, copy_len(s), s->args[2]);
 	kernel_take_limits(k, s->space);
 	o->result = mem_result(pwrite(k->at[s->space].mem, o->data, copy_len(s),

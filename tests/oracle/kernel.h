@@ -118,7 +118,4 @@ void kernel_look(struct side *side, unsigned space, unsigned detail,
 /* Does this kernel have what looking needs?  Text why not, or NULL. */
 const char *kernel_cannot_look(void);
 
-/* How often the kernel was made to drop its page cache since it started. */
-uint64_t kernel_cache_drops(void);
-
 #endif /* MSN_TESTS_ORACLE_KERNEL_H */

@@ -13,8 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -157,18 +155,4 @@ const char *kernel_cannot_look(void)
 
 	msn_close(fd);
 	return rc < 0 ? "this kernel has no PAGEMAP_SCAN" : NULL;
-}
-
-uint64_t kernel_cache_drops(void)
-{
-	FILE *f = fopen("/proc/vmstat", "re");
-	char line[128];
-	uint64_t n = 0;
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "drop_pagecache %" SCNu64, &n) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return n;
 }

@@ -118,8 +118,8 @@ static int place_object(struct msn_mm *mm, struct msn_seg vma,
 	for (; ar.start < ar.end; ar.start += MSN_PAGE_SIZE) {
 		struct msn_addr_range page = { ar.start,
 					       ar.start + MSN_PAGE_SIZE };
-		int rc = msn_mm_place_translated(mm, vma, page, page,
-						 MSN_ACCESS_READ);
+		int rc =
+			msn_mm_place_translated(mm, vma, page, MSN_ACCESS_READ);
 
 		if (rc)
 			return rc == MSN_PAGE_E_BUS ? 0 : msn_pass(rc);

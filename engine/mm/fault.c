@@ -96,8 +96,7 @@ static int fill_hole(struct msn_mm *mm, struct msn_seg vma,
 		gap = msn_mm_gap_at(mm, gap);
 	}
 	return msn_pass(msn_mm_place_translated(
-		mm, vma, gap, gap,
-		msn_vma_private(v) ? MSN_ACCESS_READ : access));
+		mm, vma, gap, msn_vma_private(v) ? MSN_ACCESS_READ : access));
 }
 
 /* A placement whose rights are not enough is translated again. */
@@ -108,7 +107,7 @@ static int upgrade(struct msn_mm *mm, struct msn_seg vma, struct msn_seg seg,
 		msn_addr_range_intersect(want, msn_pma_set_range(seg));
 	unsigned had = msn_pma_set_value(&mm->pmas, seg)->perms;
 
-	return msn_pass(msn_mm_place_translated(mm, vma, r, r, access | had));
+	return msn_pass(msn_mm_place_translated(mm, vma, r, access | had));
 }
 
 /* Unshares what is placed at want.start, or says how far nothing need be. */

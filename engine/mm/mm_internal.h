@@ -290,14 +290,13 @@ struct msn_addr_range msn_mm_gap_at(struct msn_mm *mm,
 				    struct msn_addr_range want);
 
 /*
- * Asks the object for the pages behind @required, as a part of @optional.  0 if
- * at least the first page of @required is in place now.  Locks as
- * msn_mm_get_page().
+ * Places the pages of the object that stand at @want, as far as it has them for
+ * @access.  0 if at least the first of them is in place now; else
+ * MSN_PAGE_E_BUS or -errno.  Locks as msn_mm_get_page().
  */
 MSN_MUST_CHECK int msn_mm_place_translated(struct msn_mm *mm,
 					   struct msn_seg vma,
-					   struct msn_addr_range required,
-					   struct msn_addr_range optional,
+					   struct msn_addr_range want,
 					   unsigned access);
 
 /*

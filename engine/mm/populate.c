@@ -122,7 +122,7 @@ static int place_gap(struct msn_mm *mm, struct msn_seg vma,
 
 	if (v->mappable)
 		return msn_pass(msn_mm_place_translated(
-			mm, vma, gap, gap,
+			mm, vma, gap,
 			msn_vma_private(v) ? MSN_ACCESS_READ
 					   : MSN_ACCESS_NONE));
 	return msn_pass(msn_mm_place_fresh(

@@ -82,18 +82,20 @@ struct msn_addr_range msn_mm_gap_at(struct msn_mm *mm,
 	return want;
 }
 
-int msn_mm_place_translated(struct msn_mm *mm, struct msn_seg vma,
-			    struct msn_addr_range required,
-			    struct msn_addr_range optional, unsigned access)
+/*
+ * Asks the object once, for as many runs as one answer holds.  *@want becomes
+ * what is left.
+ */
+static int place_answer(struct msn_mm *mm, struct msn_seg vma,
+			struct msn_addr_range *want, unsigned access)
 {
 	struct msn_vma *v = msn_vma_set_value(&mm->vmas, vma);
 	struct msn_addr_range var = msn_vma_set_range(vma);
+	struct msn_obj_range r = msn_vma_obj_range(v, var, *want);
 	struct msn_translation runs[RUNS_MAX];
 	int why;
-	int n = msn_mappable_translate(v->mappable,
-				       msn_vma_obj_range(v, var, required),
-				       msn_vma_obj_range(v, var, optional),
-				       access, runs, RUNS_MAX, &why);
+	int n = msn_mappable_translate(v->mappable, r, r, access, runs,
+				       RUNS_MAX, &why);
 
 	if (n < 0)
 		return msn_pass(n);
@@ -105,8 +107,20 @@ int msn_mm_place_translated(struct msn_mm *mm, struct msn_seg vma,
 
 		if (rc)
 			return msn_pass(rc);
+		want->start += msn_obj_range_length(runs[i].source);
 	}
 	return 0;
+}
+
+int msn_mm_place_translated(struct msn_mm *mm, struct msn_seg vma,
+			    struct msn_addr_range want, unsigned access)
+{
+	uint64_t first = want.start;
+	int rc = 0;
+
+	while (rc == 0 && !msn_addr_range_empty(want))
+		rc = place_answer(mm, vma, &want, access);
+	return want.start > first ? 0 : msn_pass(rc);
 }
 
 /* @hole is no longer than a window. */
@@ -130,7 +144,7 @@ static int place_resident(struct msn_mm *mm, struct msn_seg vma,
 		if (run.end == run.start)
 			i++;
 		else
-			rc = msn_mm_place_translated(mm, vma, run, run,
+			rc = msn_mm_place_translated(mm, vma, run,
 						     MSN_ACCESS_READ);
 	}
 	return msn_pass(rc);

@@ -97,52 +97,50 @@ static int copy_vmas(struct msn_mm *mm, struct msn_mm *child)
 	return 0;
 }
 
-/* Maps the parent's own pages at @r anew, so that it writes to copies. */
-static int freeze(struct msn_mm *mm, struct msn_addr_range r,
-		  const struct msn_pma *p)
-{
-	uint64_t at = r.start;
-
-	while (at < r.end) {
-		struct msn_seg vma = msn_vma_set_find(&mm->vmas, at);
-		struct msn_addr_range part =
-			msn_addr_range_intersect(r, msn_vma_set_range(vma));
-		struct msn_as_mapping m = {
-			.addr = part,
-			.file = p->file,
-			.offset = msn_pma_file_range(p, r, part).start,
-			.perms = msn_vma_perms(
-				msn_vma_set_value(&mm->vmas, vma)),
-			.cow = true,
-		};
-		int rc = msn_address_space_map_file(mm->as, &m);
-
-		if (rc)
-			return msn_pass(rc);
-		at = part.end;
-	}
-	return 0;
-}
-
-/* Shares @part of the parent's placement at @s with the child. */
-static int share_pma(struct msn_mm *mm, struct msn_mm *child, struct msn_seg s,
-		     struct msn_addr_range part)
+/* Maps the parent's own pages at @s anew, so that it writes to copies. */
+static int freeze(struct msn_mm *mm, const struct msn_vma *v, struct msn_seg s)
 {
 	struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
-	struct msn_addr_range r = msn_pma_set_range(s);
-	struct msn_file_range pages = msn_pma_file_range(p, r, part);
-	struct msn_pma copy = *p;
+	struct msn_as_mapping m = {
+		.addr = msn_pma_set_range(s),
+		.file = p->file,
+		.offset = p->offset,
+		.perms = msn_vma_perms(v),
+		.cow = true,
+	};
+	int rc = msn_address_space_map_file(mm->as, &m);
+
+	if (rc == 0)
+		p->need_cow = true;
+	return msn_pass(rc);
+}
+
+/*
+ * Shares @part of the parent's placement at *@s, which is in the mapping @v,
+ * with the child.  *@s becomes the placement that has @part then.
+ */
+static int share_pma(struct msn_mm *mm, struct msn_mm *child,
+		     const struct msn_vma *v, struct msn_seg *s,
+		     struct msn_addr_range part)
+{
+	struct msn_pma *p = msn_pma_set_value(&mm->pmas, *s);
+	bool own = p->private && !msn_pma_is_guard(p);
+	struct msn_file_range pages;
+	struct msn_pma copy;
 	int rc = msn_segset_reserve(&child->pmas.core, 1);
 
+	if (rc == 0 && own && !p->need_cow && mm->as->ops->kernel_faults) {
+		/* What is frozen is marked, also if the fork fails later. */
+		rc = msn_pma_set_isolate(&mm->pmas, part, s);
+		if (rc == 0)
+			rc = freeze(mm, v, *s);
+	}
 	if (rc)
 		return msn_pass(rc);
-	if (p->private && !msn_pma_is_guard(p)) {
-		if (!p->need_cow && mm->as->ops->kernel_faults)
-			rc = freeze(mm, r, p);
-		if (rc)
-			return msn_pass(rc);
-		p->need_cow = copy.need_cow = true;
-	}
+	p = msn_pma_set_value(&mm->pmas, *s);
+	p->need_cow |= own;
+	pages = msn_pma_file_range(p, msn_pma_set_range(*s), part);
+	copy = *p;
 	copy.offset = pages.start;
 	msn_file_inc_ref(p->file, pages, child->account);
 	rc = msn_pma_set_insert(&child->pmas, part, &copy, NULL);
@@ -168,15 +166,8 @@ static int copy_run(struct copies *c, struct msn_addr_range ar)
 	};
 	struct msn_file_range pages;
 	struct msn_spans spans;
-	int rc = msn_segset_reserve(&c->child->pmas.core, 3);
+	int rc = msn_mm_take_pages(c->child, ar, &pages);
 
-	if (rc == 0)
-		rc = msn_memfile_allocate(
-			c->child->memfile,
-			&(struct msn_memfile_alloc){
-				.length = msn_addr_range_length(ar),
-				.account = c->child->account },
-			&pages);
 	if (rc)
 		return msn_pass(rc);
 	for (uint64_t at = pages.start; rc == 0 && at < pages.end;
@@ -222,30 +213,32 @@ static bool shares_pages(const struct msn_vma *v)
 	       !(v->flags & (MSN_VMA_DONTCOPY | MSN_VMA_WIPEONFORK));
 }
 
-/* Shares what is placed in one mapping.  Both active locks are held. */
+/* Shares what is placed in the mapping at @vma.  Both active locks are held. */
 static int share_vma(struct msn_mm *mm, struct msn_mm *child,
-		     struct msn_addr_range ar)
+		     struct msn_seg vma)
 {
+	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, vma);
+	struct msn_addr_range ar = msn_vma_set_range(vma);
 	struct copies c = { mm, child };
 	bool kernel = mm->as->ops->kernel_faults;
+	int rc = 0;
 
 	for (struct msn_seg s = msn_pma_set_lower(&mm->pmas, ar.start);
-	     msn_seg_ok(s) && msn_pma_set_range(s).start < ar.end;
+	     rc == 0 && msn_seg_ok(s) && msn_pma_set_range(s).start < ar.end;
 	     s = msn_seg_next(s)) {
 		const struct msn_pma *p = msn_pma_set_value(&mm->pmas, s);
 		struct msn_addr_range part =
 			msn_addr_range_intersect(ar, msn_pma_set_range(s));
 		bool copied = kernel && p->need_cow;
-		bool tables = kernel && !p->private && !msn_pma_is_guard(p);
-		int rc = tables ? 0 : share_pma(mm, child, s, part);
 
+		if (!kernel || p->private || msn_pma_is_guard(p))
+			rc = share_pma(mm, child, v, &s, part);
 		if (rc == 0 && copied)
 			rc = msn_address_space_private_runs(
 				mm->as, part, copy_kernel_run, &c);
-		if (rc)
-			return msn_pass(rc);
 	}
-	return 0;
+	msn_pma_set_merge_range(&mm->pmas, ar);
+	return msn_pass(rc);
 }
 
 static int share_pmas(struct msn_mm *mm, struct msn_mm *child)
@@ -253,7 +246,7 @@ static int share_pmas(struct msn_mm *mm, struct msn_mm *child)
 	for (struct msn_seg s = msn_vma_set_first(&mm->vmas); msn_seg_ok(s);
 	     s = msn_seg_next(s)) {
 		int rc = shares_pages(msn_vma_set_value(&mm->vmas, s))
-				 ? share_vma(mm, child, msn_vma_set_range(s))
+				 ? share_vma(mm, child, s)
 				 : 0;
 
 		if (rc)

@@ -5,6 +5,7 @@
  */
 #include "base/alloc.h"
 #include "image/image.h"
+#include "mm/mm_calls.h"
 #include "unit/mm/fixture.h"
 #include "unit/mm/shared_object.h"
 
@@ -309,6 +310,71 @@ static void every_failure_leaves_the_space_whole(void)
 	EXPECT(check_every_fault(walk_prepare, walk_body, walk_verify) > 10);
 }
 
+/* Two mappings whose pages are one placement. */
+static void *frozen_prepare(void)
+{
+	struct fixture *f = walk_prepare();
+
+	CHECK(msn_mm_madvise(f->mm, AT(14), 4 * PAGE, MADV_DONTDUMP) == 0);
+	put(f->mm, AT(15), 'l');
+	return f;
+}
+
+static int frozen_body(void *state)
+{
+	struct fixture *f = state;
+	struct msn_address_space *as;
+	struct msn_mm *child = NULL;
+	int rc = msn_platform_none_new(&as);
+
+	if (rc == 0)
+		rc = msn_mm_fork(f->mm, as, &child);
+	msn_mm_free(child);
+	return rc;
+}
+
+/* What the parent wrote last is seen by a walk and by the next child. */
+static void frozen_verify(void *state, int rc, const char *name)
+{
+	struct fixture *f = state;
+	struct seen s = { 0 };
+	struct msn_mm *child;
+	size_t found = 0;
+
+	EXPECT(rc == 0 || (name && rc < 0));
+	put(f->mm, AT(12), 'x');
+	CHECK(msn_mm_for_each_private_run(
+		      f->mm, (struct msn_addr_range){ AT(12), AT(13) }, see,
+		      &s) == 0);
+	for (size_t i = 0; i < s.count; i++) {
+		size_t done;
+		char c;
+		int read =
+			s.runs[i].file
+				? msn_file_read(s.runs[i].file,
+						s.runs[i].offset, &c, 1, &done)
+				: msn_mm_read_private(
+					  f->mm, s.runs[i].addr.start, &c, 1);
+
+		EXPECT(read == 0 && c == 'x');
+		found++;
+	}
+	EXPECT(found == 1);
+	child = fork_of(f->mm);
+	put(f->mm, AT(12), 'y');
+	put(f->mm, AT(15), 'y');
+	EXPECT(get(child, AT(12)) == 'x' && get(child, AT(15)) == 'l');
+	msn_mm_free(child);
+	teardown(f);
+	free(f);
+}
+
+static void a_fork_that_fails_leaves_no_page_half_shared(void)
+{
+	EXPECT(check_every_fault(frozen_prepare, frozen_body, frozen_verify) >
+	       10);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -321,6 +387,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_walk_tells_the_images_pages_from_the_spaces_own),
 		CHECK_TEST(a_walk_leaves_out_what_was_never_touched),
 		CHECK_TEST(every_failure_leaves_the_space_whole),
+		CHECK_TEST(a_fork_that_fails_leaves_no_page_half_shared),
 		{}
 	};
 

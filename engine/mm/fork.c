@@ -262,9 +262,14 @@ static int place_child(struct msn_mm *child)
 		return 0;
 	for (struct msn_seg s = msn_vma_set_first(&child->vmas); msn_seg_ok(s);
 	     s = msn_seg_next(s)) {
-		int rc = msn_mm_place_all(child, s, msn_vma_set_range(s),
-					  (struct msn_commit){ 0 });
+		int rc = 0;
 
+		/* Nobody tells when the kernel gives it a page of its own. */
+		if (msn_vma_private(msn_vma_set_value(&child->vmas, s)))
+			rc = msn_vma_prepare_anon(child, s);
+		if (rc == 0)
+			rc = msn_mm_place_all(child, s, msn_vma_set_range(s),
+					      (struct msn_commit){ 0 });
 		if (rc)
 			return msn_pass(rc);
 	}

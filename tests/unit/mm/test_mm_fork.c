@@ -136,6 +136,27 @@ static void shared_memory_stays_shared_across_fork(void)
 	}
 }
 
+static void a_child_on_page_tables_hands_its_pages_on(void)
+{
+	struct fixture f = setup(false);
+	struct msn_mm *child, *second;
+
+	map(f.mm, anon(10, 2)); /* never touched before the fork */
+	map(f.mm, anon(20, 2)); /* not given to the child */
+	put(f.mm, AT(20), 'p');
+	CHECK(msn_mm_madvise(f.mm, AT(20), PAGE, MADV_WIPEONFORK) == 0);
+	CHECK(msn_mm_fork(f.mm, make_platform(true), &child) == 0);
+	CHECK(msn_mm_madvise(child, AT(20), PAGE, MADV_KEEPONFORK) == 0);
+	EXPECT(get(child, AT(20)) == 0);
+	put(child, AT(10), 'c');
+	put(child, AT(20), 'd');
+	second = fork_of(child);
+	EXPECT(get(second, AT(10)) == 'c' && get(second, AT(20)) == 'd');
+	msn_mm_free(second);
+	msn_mm_free(child);
+	teardown(&f);
+}
+
 /* ---- Placements and walks ------------------------------------------------ */
 
 static int letters_fill(struct msn_page_source *src, struct msn_file_range r,
@@ -383,6 +404,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_write_after_fork_copies_one_page),
 		CHECK_TEST(the_last_owner_of_a_page_writes_it_in_place),
 		CHECK_TEST(shared_memory_stays_shared_across_fork),
+		CHECK_TEST(a_child_on_page_tables_hands_its_pages_on),
 		CHECK_TEST(clones_of_an_image_share_it_until_they_write),
 		CHECK_TEST(a_walk_tells_the_images_pages_from_the_spaces_own),
 		CHECK_TEST(a_walk_leaves_out_what_was_never_touched),

@@ -138,7 +138,9 @@ static int place_run(struct msn_mm *mm, struct msn_seg vma,
 		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
 		.private = true,
 		.need_cow = true,
-		.lazy_free = run->how == MSN_PRESENT_LAZY,
+		/* Nobody tells when page tables write to it again. */
+		.lazy_free = run->how == MSN_PRESENT_LAZY &&
+			     !msn_mm_has_page_tables(mm),
 	};
 	int rc;
 

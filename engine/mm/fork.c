@@ -142,6 +142,8 @@ static int share_pma(struct msn_mm *mm, struct msn_mm *child,
 	pages = msn_pma_file_range(p, msn_pma_set_range(*s), part);
 	copy = *p;
 	copy.offset = pages.start;
+	/* Nobody tells when page tables write again to what was given up. */
+	copy.lazy_free &= !child->as->ops->kernel_faults;
 	msn_file_inc_ref(p->file, pages, child->account);
 	rc = msn_pma_set_insert(&child->pmas, part, &copy, NULL);
 	msn_assert(rc == 0);

@@ -157,6 +157,22 @@ static void a_child_on_page_tables_hands_its_pages_on(void)
 	teardown(&f);
 }
 
+static void what_a_child_writes_to_page_tables_is_not_given_up(void)
+{
+	struct fixture f = setup(false);
+	struct msn_mm *child;
+
+	map(f.mm, anon(10, 2));
+	put(f.mm, AT(10), 'p');
+	CHECK(msn_mm_madvise(f.mm, AT(10), PAGE, MADV_FREE) == 0);
+	CHECK(msn_mm_fork(f.mm, make_platform(true), &child) == 0);
+	put(child, AT(10), 'c');
+	EXPECT(msn_mm_reclaim_lazy(child) == 0);
+	EXPECT(get(child, AT(10)) == 'c');
+	msn_mm_free(child);
+	teardown(&f);
+}
+
 /* ---- Placements and walks ------------------------------------------------ */
 
 static int letters_fill(struct msn_page_source *src, struct msn_file_range r,
@@ -405,6 +421,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(the_last_owner_of_a_page_writes_it_in_place),
 		CHECK_TEST(shared_memory_stays_shared_across_fork),
 		CHECK_TEST(a_child_on_page_tables_hands_its_pages_on),
+		CHECK_TEST(what_a_child_writes_to_page_tables_is_not_given_up),
 		CHECK_TEST(clones_of_an_image_share_it_until_they_write),
 		CHECK_TEST(a_walk_tells_the_images_pages_from_the_spaces_own),
 		CHECK_TEST(a_walk_leaves_out_what_was_never_touched),

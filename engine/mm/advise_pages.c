@@ -10,7 +10,6 @@
  */
 #include "mm/advise.h"
 
-#include "base/assert.h"
 #include "base/error.h"
 #include "mm/guard.h"
 #include "mm/mm_calls.h"
@@ -20,64 +19,15 @@
 
 /* ---- MADV_DONTNEED ------------------------------------------------------- */
 
-/* Page tables: new pages for the space's own at @ar of anonymous memory. */
-static int renew(struct msn_mm *mm, const struct msn_vma *v,
-		 struct msn_addr_range ar)
-{
-	struct msn_pma p = {
-		.file = msn_memfile_file(mm->memfile),
-		.perms = MSN_ACCESS_ANY,
-		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
-		.private = true,
-	};
-	struct msn_as_mapping m = { .addr = ar,
-				    .file = p.file,
-				    .perms = msn_vma_perms(v) };
-	struct msn_file_range pages;
-	int rc = msn_mm_take_pages(mm, ar, &pages);
-
-	if (rc)
-		return msn_pass(rc);
-	m.offset = p.offset = pages.start;
-	rc = msn_address_space_map_file(mm->as, &m);
-	if (rc) {
-		msn_file_dec_ref(p.file, pages);
-		return msn_pass(rc);
-	}
-	msn_mm_forget_pages(mm, ar);
-	rc = msn_pma_set_insert(&mm->pmas, ar, &p, NULL);
-	msn_assert(rc == 0);
-	return 0;
-}
-
-/*
- * Page tables: the object's pages in place of the space's own at @ar.  Only
- * after a restore or a fork are there any but the kernel's.
- */
-static int uncover(struct msn_mm *mm, struct msn_seg s,
-		   struct msn_addr_range ar)
-{
-	int rc = msn_segset_reserve(&mm->pmas.core, 3);
-
-	if (rc)
-		return msn_pass(rc);
-	msn_mm_drop_pages(mm, ar, false);
-	return msn_pass(msn_mm_place_all(mm, s, ar, (struct msn_commit){ 0 }));
-}
-
 /* Page tables: forgets what one placement has at @ar. */
 static int discard_one(struct msn_mm *mm, struct msn_seg s,
 		       struct msn_addr_range ar, const struct msn_pma *p)
 {
-	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
-
 	if (msn_pma_is_guard(p))
 		return 0;
-	if (!p->private)
-		return msn_pass(
-			msn_address_space_advise(mm->as, ar, MSN_AS_DISCARD));
-	return v->mappable ? msn_pass(uncover(mm, s, ar))
-			   : msn_pass(renew(mm, v, ar));
+	return p->private ? msn_pass(msn_mm_renew(mm, s, ar))
+			  : msn_pass(msn_address_space_advise(mm->as, ar,
+							      MSN_AS_DISCARD));
 }
 
 static int discard_kernel(struct msn_mm *mm, struct msn_seg s,

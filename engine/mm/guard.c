@@ -85,18 +85,13 @@ static int install_guards(struct msn_mm *mm, struct msn_seg s,
 static int remove_run(struct msn_mm *mm, struct msn_seg s,
 		      struct msn_addr_range ar)
 {
-	int rc = msn_segset_reserve(&mm->pmas.core, 6);
+	int rc;
 
-	if (rc)
-		return msn_pass(rc);
-	msn_mm_drop_pages(mm, ar, false);
-	if (!mm->as->ops->kernel_faults)
-		return 0;
-	rc = msn_mm_place_all(mm, s, ar, (struct msn_commit){ 0 });
-	if (rc) {
+	if (mm->as->ops->kernel_faults)
+		return msn_pass(msn_mm_renew(mm, s, ar));
+	rc = msn_segset_reserve(&mm->pmas.core, 2);
+	if (rc == 0)
 		msn_mm_drop_pages(mm, ar, false);
-		put_guards(mm, msn_vma_set_value(&mm->vmas, s), ar);
-	}
 	return msn_pass(rc);
 }
 

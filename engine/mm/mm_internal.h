@@ -300,6 +300,13 @@ MSN_MUST_CHECK int msn_mm_place_translated(struct msn_mm *mm,
 					   unsigned access);
 
 /*
+ * msn_mm_renew() of a part of an object's mapping.
+ */
+MSN_MUST_CHECK int msn_mm_renew_translated(struct msn_mm *mm,
+					   struct msn_seg vma,
+					   struct msn_addr_range ar);
+
+/*
  * Places the neighbours of the page at want.start that are in memory, and it
  * too if it is.  Returns how far into @want a fault there may place pages:
  * those behind would make faults of their own.
@@ -384,6 +391,16 @@ MSN_MUST_CHECK int msn_mm_fault_missing(struct msn_mm *mm, struct msn_seg vma,
 					uint64_t addr);
 
 /*
+ * Platform with kernel faults: shows at @ar what the mapping has where the
+ * space has nothing of its own, zeros or the object's pages, in place of what
+ * is placed there, own pages and guards.  At no time does nothing show.  0 or
+ * -errno: it ends at the first run that cannot be had, and what follows is as
+ * it was.  Same locks.
+ */
+MSN_MUST_CHECK int msn_mm_renew(struct msn_mm *mm, struct msn_seg vma,
+				struct msn_addr_range ar);
+
+/*
  * Any platform: puts the pages in place that accesses to @ar would, as
  * MAP_POPULATE does: writable private ones as if they were written.  Stops at
  * the first page that cannot be had and says why.  Same locks.
@@ -418,8 +435,8 @@ MSN_MUST_CHECK int msn_mm_populate_range(struct msn_mm *mm,
 /* ---- pages.c ------------------------------------------------------------- */
 
 /*
- * Drops the placements in @ar for which @only_shared does not forbid it, with
- * their page references and page table entries.  Active held for writing;
+ * Drops the placements in @ar, but for the space's own pages if @keep_private,
+ * with their page references and page table entries.  Active held for writing;
  * never fails if two cuts were reserved.
  */
 void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
@@ -429,8 +446,15 @@ void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 void msn_mm_zap_pages(struct msn_mm *mm, struct msn_addr_range ar,
 		      bool keep_private);
 
-/* The same for all of @ar, but the page tables are left as they are. */
-void msn_mm_forget_pages(struct msn_mm *mm, struct msn_addr_range ar);
+/*
+ * Platform with kernel faults: puts the placement @p at @ar of the mapping @v,
+ * and into the page tables, in place of what is placed there.  0 or -errno
+ * (nothing has changed); the references are the caller's before, and after a
+ * failure.  Active held for writing.
+ */
+MSN_MUST_CHECK int msn_mm_cover(struct msn_mm *mm, const struct msn_vma *v,
+				struct msn_addr_range ar,
+				const struct msn_pma *p);
 
 /* ---- guard.c ------------------------------------------------------------- */
 

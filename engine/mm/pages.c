@@ -1,5 +1,5 @@
 /*
- * Dropping placements.
+ * Dropping placements, and replacing them.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
@@ -9,6 +9,7 @@
 #include "mm/mm_internal.h"
 
 #include "base/assert.h"
+#include "base/error.h"
 #include "mm/guard.h"
 
 /* What is done to the placements of a range. */
@@ -46,15 +47,32 @@ void msn_mm_drop_pages(struct msn_mm *mm, struct msn_addr_range ar,
 	drop(mm, ar, (struct drop){ .keep_private = keep_private });
 }
 
-void msn_mm_forget_pages(struct msn_mm *mm, struct msn_addr_range ar)
-{
-	drop(mm, ar, (struct drop){ .keep_tables = true });
-}
-
 void msn_mm_zap_pages(struct msn_mm *mm, struct msn_addr_range ar,
 		      bool keep_private)
 {
 	drop(mm, ar,
 	     (struct drop){ .keep_private = keep_private,
 			    .keep_guards = true });
+}
+
+int msn_mm_cover(struct msn_mm *mm, const struct msn_vma *v,
+		 struct msn_addr_range ar, const struct msn_pma *p)
+{
+	struct msn_as_mapping m = {
+		.addr = ar,
+		.file = p->file,
+		.offset = p->offset,
+		.perms = msn_vma_perms(v),
+		.cow = p->need_cow,
+	};
+	int rc = msn_segset_reserve(&mm->pmas.core, 3);
+
+	if (rc == 0)
+		rc = msn_address_space_map_file(mm->as, &m);
+	if (rc)
+		return msn_pass(rc);
+	drop(mm, ar, (struct drop){ .keep_tables = true });
+	rc = msn_pma_set_insert(&mm->pmas, ar, p, NULL);
+	msn_assert(rc == 0);
+	return 0;
 }

@@ -192,6 +192,37 @@ int msn_mm_place_missing(struct msn_mm *mm, struct msn_seg vma,
 	return 0;
 }
 
+/* New pages of zeros. */
+static int renew_memory(struct msn_mm *mm, const struct msn_vma *v,
+			struct msn_addr_range ar)
+{
+	struct msn_pma p = {
+		.file = msn_memfile_file(mm->memfile),
+		.perms = MSN_ACCESS_ANY,
+		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
+		.private = true,
+	};
+	struct msn_file_range pages;
+	int rc = msn_mm_take_pages(mm, ar, &pages);
+
+	if (rc)
+		return msn_pass(rc);
+	p.offset = pages.start;
+	rc = msn_mm_cover(mm, v, ar, &p);
+	if (rc)
+		msn_file_dec_ref(p.file, pages);
+	return msn_pass(rc);
+}
+
+int msn_mm_renew(struct msn_mm *mm, struct msn_seg vma,
+		 struct msn_addr_range ar)
+{
+	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, vma);
+
+	return v->mappable ? msn_pass(msn_mm_renew_translated(mm, vma, ar))
+			   : msn_pass(renew_memory(mm, v, ar));
+}
+
 int msn_mm_fault_missing(struct msn_mm *mm, struct msn_seg vma, uint64_t addr)
 {
 	uint64_t page = msn_page_down(addr);

@@ -44,10 +44,30 @@ static struct msn_addr_range window_at(struct msn_addr_range vma, uint64_t addr)
 					(base + to) << MSN_PAGE_SHIFT };
 }
 
+/* Puts the placement @p at @ar, where its pages' references are the caller's.
+ */
+typedef int (*put_fn)(struct msn_mm *mm, const struct msn_vma *v,
+		      struct msn_addr_range ar, const struct msn_pma *p);
+
+/* In place of one that allows less, if there is any. */
+static int replace(struct msn_mm *mm, const struct msn_vma *v,
+		   struct msn_addr_range ar, const struct msn_pma *p)
+{
+	int rc = msn_segset_reserve(&mm->pmas.core, 3);
+
+	(void)v;
+	if (rc)
+		return msn_pass(rc);
+	msn_mm_drop_pages(mm, ar, false);
+	rc = msn_pma_set_insert(&mm->pmas, ar, p, NULL);
+	msn_assert(rc == 0);
+	return 0;
+}
+
 /* Puts one translated run in place. */
 static int place_run(struct msn_mm *mm, const struct msn_vma *v,
 		     struct msn_addr_range vma_ar,
-		     const struct msn_translation *t)
+		     const struct msn_translation *t, put_fn put)
 {
 	uint64_t start = vma_ar.start + (t->source.start - v->offset);
 	struct msn_addr_range ar = { start,
@@ -59,15 +79,13 @@ static int place_run(struct msn_mm *mm, const struct msn_vma *v,
 		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
 		.need_cow = msn_vma_private(v),
 	};
-	int rc = msn_segset_reserve(&mm->pmas.core, 3);
+	int rc;
 
-	if (rc)
-		return msn_pass(rc);
 	msn_file_inc_ref(t->file, msn_translation_file_range(t), mm->account);
-	msn_mm_drop_pages(mm, ar, false); /* a read-only one, replaced */
-	rc = msn_pma_set_insert(&mm->pmas, ar, &p, NULL);
-	msn_assert(rc == 0);
-	return 0;
+	rc = put(mm, v, ar, &p);
+	if (rc)
+		msn_file_dec_ref(t->file, msn_translation_file_range(t));
+	return msn_pass(rc);
 }
 
 struct msn_addr_range msn_mm_gap_at(struct msn_mm *mm,
@@ -87,7 +105,8 @@ struct msn_addr_range msn_mm_gap_at(struct msn_mm *mm,
  * what is left.
  */
 static int place_answer(struct msn_mm *mm, struct msn_seg vma,
-			struct msn_addr_range *want, unsigned access)
+			struct msn_addr_range *want, unsigned access,
+			put_fn put)
 {
 	struct msn_vma *v = msn_vma_set_value(&mm->vmas, vma);
 	struct msn_addr_range var = msn_vma_set_range(vma);
@@ -103,7 +122,7 @@ static int place_answer(struct msn_mm *mm, struct msn_seg vma,
 		return why == MSN_MAPPABLE_E_BUS ? MSN_PAGE_E_BUS
 						 : msn_pass(why);
 	for (int i = 0; i < n; i++) {
-		int rc = place_run(mm, v, var, &runs[i]);
+		int rc = place_run(mm, v, var, &runs[i], put);
 
 		if (rc)
 			return msn_pass(rc);
@@ -119,8 +138,24 @@ int msn_mm_place_translated(struct msn_mm *mm, struct msn_seg vma,
 	int rc = 0;
 
 	while (rc == 0 && !msn_addr_range_empty(want))
-		rc = place_answer(mm, vma, &want, access);
+		rc = place_answer(mm, vma, &want, access, replace);
 	return want.start > first ? 0 : msn_pass(rc);
+}
+
+int msn_mm_renew_translated(struct msn_mm *mm, struct msn_seg vma,
+			    struct msn_addr_range ar)
+{
+	int rc = 0;
+
+	while (rc == 0 && !msn_addr_range_empty(ar))
+		rc = place_answer(mm, vma, &ar, MSN_ACCESS_READ, msn_mm_cover);
+	if (rc != MSN_PAGE_E_BUS)
+		return msn_pass(rc);
+	/* Past the object's end nothing shows. */
+	rc = msn_segset_reserve(&mm->pmas.core, 2);
+	if (rc == 0)
+		msn_mm_drop_pages(mm, ar, false);
+	return msn_pass(rc);
 }
 
 /* @hole is no longer than a window. */

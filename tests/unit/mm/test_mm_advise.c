@@ -600,6 +600,50 @@ static void every_failure_leaves_the_space_whole(void)
 	}
 }
 
+/* On page tables, two pages of its own over a file: only a fork brings them. */
+static void *prepare_own(void)
+{
+	struct fixture *f = malloc(sizeof(*f));
+	struct msn_hostfile *hf = make_file();
+	struct msn_mm *parent;
+
+	CHECK(f);
+	*f = setup(false);
+	map(f->mm, of_file(hf, 0, 4, true));
+	msn_identity_dec_ref(msn_hostfile_identity(hf));
+	put(f->mm, AT(0), 'x');
+	put(f->mm, AT(1), 'y');
+	parent = f->mm;
+	CHECK(msn_mm_fork(parent, make_platform(true), &f->mm) == 0);
+	msn_mm_free(parent);
+	return f;
+}
+
+static int body_own(void *state)
+{
+	return advise(state, 0, 4, MADV_DONTNEED);
+}
+
+/* Code that runs there sees the one or the other, and never nothing. */
+static void verify_own(void *state, int rc, const char *name)
+{
+	struct fixture *f = state;
+	const volatile char *at = (const char *)AT(0);
+
+	EXPECT(rc == 0 || (name && rc < 0));
+	EXPECT(at[0] == 'A' || (rc && at[0] == 'x'));
+	EXPECT(at[PAGE] == 'B' || (rc && at[PAGE] == 'y'));
+	EXPECT(at[2 * PAGE] == 'C');
+	EXPECT(get(f->mm, AT(0)) == at[0] && get(f->mm, AT(1)) == at[PAGE]);
+	teardown(f);
+	free(f);
+}
+
+static void what_cannot_be_discarded_stays(void)
+{
+	EXPECT(check_every_fault(prepare_own, body_own, verify_own) > 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -630,6 +674,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(populating_agrees_with_the_kernel),
 		CHECK_TEST(guards_agree_with_the_kernel),
 		CHECK_TEST(every_failure_leaves_the_space_whole),
+		CHECK_TEST(what_cannot_be_discarded_stays),
 		{}
 	};
 

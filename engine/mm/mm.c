@@ -62,6 +62,7 @@ int msn_mm_new(struct msn_mm **out, const struct msn_mm_opts *opts)
 {
 	msn_auto(msn_address_space_freep) struct msn_address_space *as =
 		opts->as;
+	struct msn_mm_limits none = msn_mm_no_limits();
 	struct msn_mm *mm = msn_alloc(sizeof(*mm));
 
 	if (!mm)
@@ -75,11 +76,11 @@ int msn_mm_new(struct msn_mm **out, const struct msn_mm_opts *opts)
 	mm->nodes[0] = 1;
 	if (opts->nodes)
 		memcpy(mm->nodes, opts->nodes, sizeof(mm->nodes));
-	mm->limits = opts->limits ? *opts->limits : msn_mm_no_limits();
 	msn_rwlock_init(&mm->mapping, MSN_RANK_MM_MAPPING);
 	msn_rwlock_init(&mm->active, MSN_RANK_MM_ACTIVE);
 	msn_vma_set_init(&mm->vmas, &msn_vma_ops);
 	msn_pma_set_init(&mm->pmas, &msn_pma_ops);
+	msn_mm_set_limits(mm, opts->limits ? opts->limits : &none);
 	*out = mm;
 	return 0;
 }

@@ -67,7 +67,7 @@ struct msn_mm_limits {
 	uint64_t memlock;  /* RLIMIT_MEMLOCK, bytes */
 	uint64_t commit;   /* bytes of private memory in one request: what the
 			      host's heuristic overcommit allows */
-	uint64_t mappings; /* vm.max_map_count */
+	uint64_t mappings; /* vm.max_map_count; MSN_MAPPING_COUNT_MAX at most */
 	bool can_lock;	   /* CAP_IPC_LOCK: memlock does not count */
 	bool can_map_low;  /* CAP_SYS_RAWIO: below layout.min_addr */
 	bool can_move_all; /* CAP_SYS_NICE: MPOL_MF_MOVE_ALL of mbind */

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/alloc.h"
+#include "base/limits.h"
 #include "unit/mm/fixture.h"
 
 #include <errno.h>
@@ -293,6 +294,25 @@ static void equal_neighbours_become_one_mapping(void)
 	}
 }
 
+static void no_space_may_have_more_mappings_than_objects_are_ready_for(void)
+{
+	struct fixture f = setup(false);
+	struct msn_mm_limits limits = msn_mm_no_limits(), got;
+	struct msn_mm *mm;
+
+	limits.mappings = MSN_UNLIMITED;
+	CHECK(msn_mm_new(&mm, &(struct msn_mm_opts){ .memfile = f.mf,
+						     .as = make_platform(false),
+						     .limits = &limits }) == 0);
+	msn_mm_get_limits(mm, &got);
+	EXPECT(got.mappings == MSN_MAPPING_COUNT_MAX);
+	msn_mm_set_limits(mm, &limits);
+	msn_mm_get_limits(mm, &got);
+	EXPECT(got.mappings == MSN_MAPPING_COUNT_MAX);
+	msn_mm_free(mm);
+	teardown(&f);
+}
+
 /* ---- Faults -------------------------------------------------------------- */
 
 static void a_fault_says_which_signal_it_would_be(void)
@@ -345,6 +365,8 @@ int main(int argc, char **argv)
 		CHECK_TEST(rights_beyond_the_maximum_are_refused),
 		CHECK_TEST(growsdown_protects_down_to_the_stacks_start),
 		CHECK_TEST(equal_neighbours_become_one_mapping),
+		CHECK_TEST(
+			no_space_may_have_more_mappings_than_objects_are_ready_for),
 		CHECK_TEST(a_fault_says_which_signal_it_would_be),
 		CHECK_TEST(a_compare_and_swap_is_atomic_and_checked),
 		{}

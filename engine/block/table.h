@@ -1,11 +1,13 @@
 /*
- * Table: an array of pointers that only grows, read without a lock.
+ * Table: pointers by number, read without a lock.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Entries stand in parts, each as large as all before it together, which are
- * made when the first entry in them is needed and stay until the end.  So no
- * entry ever moves, and a reader needs no more than two loads.
+ * A tree of small nodes, as high as its largest number needs: numbers that are
+ * far apart cost a few nodes each, and what is not there is passed over by
+ * whole subtrees.  A node is made when the first entry in it is needed and
+ * stays until the end, so no entry ever moves; a reader needs two loads while
+ * numbers are below MSN_TABLE_FANOUT, and one more for each level.
  *
  * Locks: the caller serializes who changes the table.  Readers need nothing: an
  * entry that was there when it was asked for is seen whole (release, acquire).
@@ -18,23 +20,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Entries of the first part, a power of two. */
-#define MSN_TABLE_FIRST 8
+#define MSN_TABLE_BITS 5
+#define MSN_TABLE_FANOUT (1u << MSN_TABLE_BITS)
 
-/* Parts: enough for a window of 1 GiB at every offset that a file can have. */
-#define MSN_TABLE_PARTS 32
+/* Past the last number: enough for a GiB at every offset that a file can have.
+ */
+#define MSN_TABLE_END (UINT64_C(1) << 35)
+
+struct msn_table_node {
+	unsigned shift; /* bits of a number that its slots do not tell apart */
+	/* Of entries where @shift is 0, else of nodes; stored with release. */
+	void *slot[MSN_TABLE_FANOUT];
+};
 
 /* Zero bytes are an empty table. */
 struct msn_table {
-	void **part[MSN_TABLE_PARTS]; /* stored with release */
+	struct msn_table_node *root; /* stored with release */
 };
 
-/* Frees the parts; the entries are the caller's. */
+/* Frees the nodes and leaves the table empty; the entries are the caller's. */
 void msn_table_deinit(struct msn_table *t);
 
 /*
  * Makes sure that storing entry @nr cannot fail.  0, -ENOMEM, or -EOVERFLOW
- * past the last entry that a table can have.
+ * from MSN_TABLE_END on.
  */
 MSN_MUST_CHECK int msn_table_reserve(struct msn_table *t, uint64_t nr);
 
@@ -45,27 +54,35 @@ void msn_table_put(struct msn_table *t, uint64_t nr, void *entry);
  */
 void *msn_table_next(const struct msn_table *t, uint64_t *nr);
 
-/* Where entry @nr is: the part, and its place there. */
-static inline unsigned msn_table_part_of(uint64_t nr, uint64_t *at)
+/* The root if @nr is among the numbers below it, else NULL. */
+static inline struct msn_table_node *
+msn_table_root_for(const struct msn_table *t, uint64_t nr)
 {
-	uint64_t n = nr / MSN_TABLE_FIRST;
-	unsigned part = n ? 64 - (unsigned)__builtin_clzll(n) : 0;
+	struct msn_table_node *n = __atomic_load_n(&t->root, __ATOMIC_ACQUIRE);
 
-	*at = part ? nr - ((uint64_t)MSN_TABLE_FIRST << (part - 1)) : nr;
-	return part;
+	return n && nr >> n->shift < MSN_TABLE_FANOUT ? n : NULL;
+}
+
+/* Where @n keeps what @nr belongs to. */
+static inline void **msn_table_slot(struct msn_table_node *n, uint64_t nr)
+{
+	return &n->slot[nr >> n->shift & (MSN_TABLE_FANOUT - 1)];
 }
 
 /* Entry @nr, or NULL when there is none. */
 static inline void *msn_table_get(const struct msn_table *t, uint64_t nr)
 {
-	uint64_t at;
-	unsigned part = msn_table_part_of(nr, &at);
-	void **entries;
+	struct msn_table_node *n = msn_table_root_for(t, nr);
 
-	if (part >= MSN_TABLE_PARTS)
-		return NULL;
-	entries = __atomic_load_n(&t->part[part], __ATOMIC_ACQUIRE);
-	return entries ? __atomic_load_n(&entries[at], __ATOMIC_ACQUIRE) : NULL;
+	while (n) {
+		void *in = __atomic_load_n(msn_table_slot(n, nr),
+					   __ATOMIC_ACQUIRE);
+
+		if (!n->shift)
+			return in;
+		n = in;
+	}
+	return NULL;
 }
 
 #endif /* MSN_BLOCK_TABLE_H */

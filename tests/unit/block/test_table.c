@@ -32,7 +32,7 @@ static void every_number_has_a_place_of_its_own(void)
 
 static void walking_meets_what_is_there_in_order(void)
 {
-	static const uint64_t at[] = { 0, 7, 8, 300, 70000 };
+	static const uint64_t at[] = { 0, 7, 31, 32, 300, 70000, 9999999 };
 	struct msn_table t = { 0 };
 	size_t met = 0;
 
@@ -46,11 +46,33 @@ static void walking_meets_what_is_there_in_order(void)
 	msn_table_deinit(&t);
 }
 
+/* The pages of a sparse file: the walk would take seconds, one by one. */
+static void numbers_that_are_far_apart_cost_little(void)
+{
+	static const uint64_t at[] = { UINT64_C(1) << 33, MSN_TABLE_END - 1 };
+	struct msn_table t = { 0 };
+	uint64_t nr = 0;
+
+	put(&t, at[0], thing);
+	put(&t, at[1], thing + 1);
+	EXPECT(msn_table_get(&t, 0) == NULL);
+	EXPECT(msn_table_next(&t, &nr) == thing && nr == at[0]);
+	nr++;
+	EXPECT(msn_table_next(&t, &nr) == thing + 1 && nr == at[1]);
+	nr++;
+	EXPECT(msn_table_next(&t, &nr) == NULL);
+	put(&t, 0, thing + 2);
+	EXPECT(msn_table_get(&t, 0) == thing + 2);
+	EXPECT(msn_table_get(&t, at[1]) == thing + 1);
+	msn_table_deinit(&t);
+}
+
 static void a_number_that_is_too_large_is_an_error(void)
 {
 	struct msn_table t = { 0 };
 
 	EXPECT(msn_table_reserve(&t, UINT64_MAX) == -EOVERFLOW);
+	EXPECT(msn_table_reserve(&t, MSN_TABLE_END) == -EOVERFLOW);
 	EXPECT(msn_table_get(&t, UINT64_MAX) == NULL);
 	msn_table_deinit(&t);
 }
@@ -78,7 +100,7 @@ static void fault_verify(void *state, int rc, const char *name)
 
 static void a_failure_leaves_the_table_usable(void)
 {
-	EXPECT(check_every_fault(fault_prepare, fault_body, fault_verify) == 2);
+	EXPECT(check_every_fault(fault_prepare, fault_body, fault_verify) == 3);
 }
 
 int main(int argc, char **argv)
@@ -86,6 +108,7 @@ int main(int argc, char **argv)
 	static const struct check_test tests[] = {
 		CHECK_TEST(every_number_has_a_place_of_its_own),
 		CHECK_TEST(walking_meets_what_is_there_in_order),
+		CHECK_TEST(numbers_that_are_far_apart_cost_little),
 		CHECK_TEST(a_number_that_is_too_large_is_an_error),
 		CHECK_TEST(a_failure_leaves_the_table_usable),
 		{}

@@ -141,7 +141,7 @@ static int fault_body(void *state)
 
 	rc = msn_windows_map(&f->w, range(GIB - 1, 2), &s);
 	if (!rc)
-		rc = msn_windows_map(&f->w, range(19 * GIB, 1), &s);
+		rc = msn_windows_map(&f->w, range(40 * GIB, 1), &s);
 	return rc;
 }
 
@@ -156,8 +156,8 @@ static void fault_verify(void *state, int rc, const char *name)
 
 static void every_failure_leaves_the_windows_usable(void)
 {
-	/* Two parts of the table, three windows. */
-	EXPECT(check_every_fault(fixture_new, fault_body, fault_verify) == 5);
+	/* Three nodes of the table, three windows. */
+	EXPECT(check_every_fault(fixture_new, fault_body, fault_verify) == 6);
 }
 
 struct race {

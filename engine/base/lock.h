@@ -23,7 +23,6 @@ enum msn_lock_rank {
 	MSN_RANK_MAPPINGS,	 /* a mappable: who maps it */
 	MSN_RANK_MM_ACTIVE,	 /* mm: placements.  Fork: parent, then child */
 	MSN_RANK_MAPPABLE_DATA,	 /* a mappable: data and size */
-	MSN_RANK_PLATFORM,	 /* an address space */
 	MSN_RANK_FILE,		 /* a file: page references, loading state */
 	MSN_RANK_WINDOW,	 /* windows onto a file */
 	MSN_RANK_ACCOUNT,	 /* usage counters */

@@ -7,8 +7,8 @@
  * through copy in and copy out of mm; `local` is a reserved region of this
  * process, in which the kernel handles faults and copies on write by itself.
  *
- * Locks: called with mm's active lock held for writing, copies and private_runs
- * with it held for reading.  May take MSN_RANK_PLATFORM.
+ * Locks: called with mm's active lock held for writing, copies, words and
+ * private_runs() with it held for reading.  Takes none of its own.
  */
 #ifndef MSN_PLATFORM_ADDRESS_SPACE_H
 #define MSN_PLATFORM_ADDRESS_SPACE_H
@@ -72,7 +72,10 @@ struct msn_address_space_ops {
 	 */
 	bool kernel_faults;
 
-	/* Replaces what was at m->addr.  0 or -errno (nothing changed). */
+	/*
+	 * Replaces what was at m->addr.  0 or -errno: nothing changed, but that
+	 * with must_commit it may be mapped.
+	 */
 	int (*map_file)(struct msn_address_space *as,
 			const struct msn_as_mapping *m);
 

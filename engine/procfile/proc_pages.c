@@ -29,11 +29,11 @@ struct scan_arg {
 };
 
 #define SCAN_CALL _IOWR('f', 16, struct scan_arg)
-#define SCAN_FILE (1 << 2)
-#define SCAN_PRESENT (1 << 3)
-#define SCAN_SWAPPED (1 << 4)
-#define SCAN_PFNZERO (1 << 5)
-#define SCAN_GUARD (1 << 8) /* Linux 6.15 */
+
+/* Which pages are asked for: those with one of @any and none of @no. */
+struct scan_query {
+	uint64_t any, no;
+};
 
 /*
  * The kernel collects 512 ranges at a time; with a longer vector its walk_end
@@ -77,7 +77,7 @@ static int join_add(struct join *j, uint64_t start, uint64_t end)
 }
 
 /* One call; *@count regions are in @vec. */
-static int scan_once(int fd, struct msn_addr_range r, uint64_t guard,
+static int scan_once(int fd, struct msn_addr_range r, struct scan_query q,
 		     struct scan_region *vec, size_t *count)
 {
 	struct scan_arg arg = {
@@ -86,10 +86,10 @@ static int scan_once(int fd, struct msn_addr_range r, uint64_t guard,
 		.end = r.end,
 		.vec = (uint64_t)(uintptr_t)vec,
 		.vec_len = SCAN_REGIONS,
-		.category_inverted = SCAN_FILE | SCAN_PFNZERO | guard,
-		.category_mask = SCAN_FILE | SCAN_PFNZERO | guard,
-		.category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-		.return_mask = SCAN_PRESENT | SCAN_SWAPPED,
+		.category_inverted = q.no,
+		.category_mask = q.no,
+		.category_anyof_mask = q.any,
+		.return_mask = q.any,
 	};
 	int n;
 
@@ -104,17 +104,27 @@ static int scan_once(int fd, struct msn_addr_range r, uint64_t guard,
 	return 0;
 }
 
-static int scan(int fd, struct msn_addr_range r, struct join *j)
+static struct scan_query without_guards(struct scan_query q)
+{
+	return (struct scan_query){ q.any & ~(uint64_t)MSN_PROC_PAGE_GUARD,
+				    q.no & ~(uint64_t)MSN_PROC_PAGE_GUARD };
+}
+
+static int scan(int fd, struct msn_addr_range r, struct scan_query q,
+		struct join *j)
 {
 	struct scan_region vec[SCAN_REGIONS];
-	uint64_t guard = SCAN_GUARD;
 	size_t count;
 	int rc;
 
 	do {
-		rc = scan_once(fd, r, guard, vec, &count);
-		if (rc == -EINVAL && guard) /* a kernel without guard pages */
-			rc = scan_once(fd, r, guard = 0, vec, &count);
+		rc = scan_once(fd, r, q, vec, &count);
+		if (rc == -EINVAL && ((q.any | q.no) & MSN_PROC_PAGE_GUARD)) {
+			q = without_guards(q); /* this kernel has none */
+			if (!q.any)
+				return 0;
+			rc = scan_once(fd, r, q, vec, &count);
+		}
 		if (rc)
 			return rc;
 		for (size_t i = 0; i < count; i++) {
@@ -168,14 +178,30 @@ int msn_proc_pages_private(int pagemap_fd, struct msn_addr_range r,
 			   enum msn_proc_pages_method how, msn_proc_pages_fn fn,
 			   void *ctx)
 {
+	static const struct scan_query private = {
+		.any = MSN_PROC_PAGE_PRESENT | MSN_PROC_PAGE_SWAPPED,
+		.no = MSN_PROC_PAGE_FILE | MSN_PROC_PAGE_ZERO |
+		      MSN_PROC_PAGE_GUARD,
+	};
 	struct join j = { .fn = fn, .ctx = ctx };
 	int rc = -ENOTTY;
 
 	if (msn_addr_range_empty(r))
 		return 0;
 	if (how != MSN_PROC_PAGES_ENTRIES)
-		rc = scan(pagemap_fd, r, &j);
+		rc = scan(pagemap_fd, r, private, &j);
 	if (rc == -ENOTTY && how != MSN_PROC_PAGES_SCAN)
 		rc = entries(pagemap_fd, r, &j);
 	return rc;
+}
+
+int msn_proc_pages_scan(int pagemap_fd, struct msn_addr_range r,
+			unsigned categories, msn_proc_pages_fn fn, void *ctx)
+{
+	struct join j = { .fn = fn, .ctx = ctx };
+
+	if (msn_addr_range_empty(r))
+		return 0;
+	return scan(pagemap_fd, r, (struct scan_query){ .any = categories },
+		    &j);
 }

@@ -1,5 +1,6 @@
 /*
- * Process pages: which pages of a process are its own private copies.
+ * Process pages: which pages of a process are there, and which are its own
+ * private copies.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
@@ -15,6 +16,15 @@
 
 #include "base/cleanup.h"
 #include "range/range.h"
+
+/* PAGE_IS_* of Linux, with its numbers. */
+enum msn_proc_page {
+	MSN_PROC_PAGE_FILE = 1 << 2,
+	MSN_PROC_PAGE_PRESENT = 1 << 3,
+	MSN_PROC_PAGE_SWAPPED = 1 << 4,
+	MSN_PROC_PAGE_ZERO = 1 << 5,  /* the zero page */
+	MSN_PROC_PAGE_GUARD = 1 << 8, /* none before Linux 6.15 */
+};
 
 enum msn_proc_pages_method {
 	MSN_PROC_PAGES_BEST = 0, /* the first that this kernel has */
@@ -35,5 +45,13 @@ MSN_MUST_CHECK int msn_proc_pages_private(int pagemap_fd,
 					  struct msn_addr_range r,
 					  enum msn_proc_pages_method how,
 					  msn_proc_pages_fn fn, void *ctx);
+
+/*
+ * The same for each run of pages that are one or more of @categories, enum
+ * msn_proc_page, by PAGEMAP_SCAN only.
+ */
+MSN_MUST_CHECK int msn_proc_pages_scan(int pagemap_fd, struct msn_addr_range r,
+				       unsigned categories,
+				       msn_proc_pages_fn fn, void *ctx);
 
 #endif /* MSN_PROCFILE_PROC_PAGES_H */

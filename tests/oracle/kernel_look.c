@@ -7,32 +7,16 @@
  * their bytes come from /proc/PID/mem, since process_vm_readv() would take
  * shared pages out of their sharing.
  */
+#include "base/cleanup.h"
 #include "base/fd.h"
 #include "oracle/kernel.h"
 #include "oracle/text.h"
+#include "procfile/proc_pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/ioctl.h>
+#include <string.h>
 #include <unistd.h>
-
-#include "base/cleanup.h"
-
-/* include/uapi/linux/fs.h of Linux 6.7; older headers do not have it. */
-struct scan_region {
-	uint64_t start, end, categories;
-};
-struct scan_arg {
-	uint64_t size, flags;
-	uint64_t start, end, walk_end;
-	uint64_t vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask;
-	uint64_t return_mask;
-};
-#define SCAN_CALL _IOWR('f', 16, struct scan_arg)
-#define SCAN_PRESENT (1 << 3)
-#define SCAN_GUARD (1 << 8)
-#define SCAN_REGIONS 512
 
 #define ENTRIES 512
 
@@ -54,58 +38,44 @@ static void read_smaps(struct kernel *k, unsigned space, unsigned detail,
 	text_normalise(out, buf, len, detail);
 }
 
-static void add_region(struct kernel *k, unsigned space, uint64_t start,
-		       uint64_t end, struct view *out)
+/* Where pages that are found go. */
+struct found {
+	struct kernel *k;
+	unsigned space;
+	struct view *out;
+};
+
+static int add_run(void *ctx, struct msn_addr_range run)
 {
+	const struct found *f = ctx;
 	uint64_t entries[ENTRIES];
 
-	while (start < end) {
-		size_t n = (size_t)((end - start) / 4096);
+	while (run.start < run.end) {
+		size_t n = (size_t)((run.end - run.start) / 4096);
 
 		if (n > ENTRIES)
 			n = ENTRIES;
-		if (pread(k->at[space].pagemap, entries, n * 8,
-			  (off_t)(start / 4096 * 8)) != (ssize_t)(n * 8))
-			die("cannot read pagemap of space %u: %m", space);
+		if (pread(f->k->at[f->space].pagemap, entries, n * 8,
+			  (off_t)(run.start / 4096 * 8)) != (ssize_t)(n * 8))
+			die("cannot read pagemap of space %u: %m", f->space);
 		for (size_t i = 0; i < n; i++)
-			view_add_page(out, start + i * 4096,
+			view_add_page(f->out, run.start + i * 4096,
 				      entries[i] & PAGE_BITS);
-		start += n * 4096;
+		run.start += n * 4096;
 	}
-}
-
-static int scan(int pagemap, struct scan_region *regions, uint64_t from,
-		uint64_t to)
-{
-	struct scan_arg arg = {
-		.size = sizeof(arg),
-		.start = from,
-		.end = to,
-		.vec = (uintptr_t)regions,
-		.vec_len = SCAN_REGIONS,
-		.category_anyof_mask = SCAN_PRESENT | SCAN_GUARD,
-		.return_mask = SCAN_PRESENT | SCAN_GUARD,
-	};
-
-	return ioctl(pagemap, SCAN_CALL, &arg);
+	return 0;
 }
 
 static void find_pages(struct kernel *k, unsigned space, uint64_t from,
 		       uint64_t to, struct view *out)
 {
-	static struct scan_region regions[SCAN_REGIONS];
-	int n;
+	struct found f = { k, space, out };
+	int rc = msn_proc_pages_scan(
+		k->at[space].pagemap, (struct msn_addr_range){ from, to },
+		MSN_PROC_PAGE_PRESENT | MSN_PROC_PAGE_GUARD, add_run, &f);
 
-	do {
-		n = scan(k->at[space].pagemap, regions, from, to);
-		if (n < 0)
-			die("cannot scan space %u: %m", space);
-		for (int i = 0; i < n; i++)
-			add_region(k, space, regions[i].start, regions[i].end,
-				   out);
-		if (n > 0)
-			from = regions[n - 1].end;
-	} while (n == SCAN_REGIONS);
+	if (rc)
+		die("cannot scan space %u: %s", space, strerror(-rc));
 }
 
 static void read_bytes(struct kernel *k, unsigned space, struct view *out)
@@ -147,12 +117,21 @@ void kernel_look(struct side *side, unsigned space, unsigned detail,
 		read_bytes(k, space, out);
 }
 
+static int ignore_run(void *ctx, struct msn_addr_range run)
+{
+	(void)ctx;
+	(void)run;
+	return 0;
+}
+
 const char *kernel_cannot_look(void)
 {
-	struct scan_region regions[SCAN_REGIONS];
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	int rc = fd < 0 ? -1 : scan(fd, regions, 0, 4096);
+	msn_auto(msn_closep) int fd =
+		open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int rc = fd < 0 ? -errno
+			: msn_proc_pages_scan(
+				  fd, (struct msn_addr_range){ 0, 4096 },
+				  MSN_PROC_PAGE_PRESENT, ignore_run, NULL);
 
-	msn_close(fd);
-	return rc < 0 ? "this kernel has no PAGEMAP_SCAN" : NULL;
+	return rc ? "this kernel has no PAGEMAP_SCAN" : NULL;
 }

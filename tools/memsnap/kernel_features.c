@@ -8,6 +8,7 @@
 #include "aio/aio.h"
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "procfile/proc_pages.h"
 #include "range/range.h"
 
 #include <errno.h>
@@ -72,15 +73,12 @@ static void probe_uring(struct msn_feature *f)
 		    strerror(-rc));
 }
 
-/* Names and order as in the kernel's include/uapi/linux/fs.h. */
-struct scan_arg {
-	uint64_t size, flags, start, end, walk_end;
-	uint64_t vec, vec_len, max_pages;
-	uint64_t category_inverted, category_mask, category_anyof_mask;
-	uint64_t return_mask;
-};
-
-#define SCAN_CALL _IOWR('f', 16, struct scan_arg)
+static int ignore_run(void *ctx, struct msn_addr_range run)
+{
+	(void)ctx;
+	(void)run;
+	return 0;
+}
 
 /* Scans one page of this program for nothing in particular. */
 static int try_pagemap_scan(void)
@@ -88,13 +86,13 @@ static int try_pagemap_scan(void)
 	msn_auto(msn_closep) int fd =
 		open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	uint64_t page = msn_page_down((uint64_t)(uintptr_t)&fd);
-	struct scan_arg arg = {
-		.size = sizeof(arg),
-		.start = page,
-		.end = page + MSN_PAGE_SIZE,
-	};
 
-	return fd < 0 || ioctl(fd, SCAN_CALL, &arg) < 0 ? -errno : 0;
+	return fd < 0 ? -errno
+		      : msn_proc_pages_scan(
+				fd,
+				(struct msn_addr_range){ page,
+							 page + MSN_PAGE_SIZE },
+				MSN_PROC_PAGE_PRESENT, ignore_run, NULL);
 }
 
 static void probe_pagemap(struct msn_feature *f)

@@ -219,6 +219,43 @@ static void guard_pages_are_not_private(void)
 	munmap(at, 3 * PAGE);
 }
 
+static void pages_are_found_by_what_they_are(void)
+{
+	/*
+	 * pages    0 1 2 3 4
+	 * there    w r   w
+	 * guard        !
+	 */
+	msn_auto(msn_closep) int fd = open("/proc/self/pagemap", O_RDONLY);
+	char *at = map(5, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	struct msn_addr_range r = { (uintptr_t)at, (uintptr_t)at + 5 * PAGE };
+	static struct seen s;
+	bool guard;
+
+	CHECK(fd >= 0);
+	s.base = r.start;
+	at[0] = at[3 * PAGE] = 1;
+	(void)*(volatile char *)(at + PAGE);
+	guard = madvise(at + 2 * PAGE, PAGE, MADV_GUARD_INSTALL) == 0;
+	if (have_scan()) {
+		s.count = 0;
+		CHECK(msn_proc_pages_scan(fd, r, MSN_PROC_PAGE_PRESENT, see,
+					  &s) == 0);
+		EXPECT(s.count == 2 && is(&s, 0, 0, 2) && is(&s, 1, 3, 4));
+		s.count = 0;
+		CHECK(msn_proc_pages_scan(fd, r,
+					  MSN_PROC_PAGE_PRESENT |
+						  MSN_PROC_PAGE_GUARD,
+					  see, &s) == 0);
+		EXPECT(guard ? s.count == 1 && is(&s, 0, 0, 4) : s.count == 2);
+		s.count = 0;
+		CHECK(msn_proc_pages_scan(fd, r, MSN_PROC_PAGE_GUARD, see,
+					  &s) == 0);
+		EXPECT(guard ? s.count == 1 && is(&s, 0, 2, 3) : s.count == 0);
+	}
+	munmap(at, 5 * PAGE);
+}
+
 static void the_callback_ends_the_walk(void)
 {
 	static struct seen s;
@@ -258,6 +295,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(the_zero_page_is_not_private),
 		CHECK_TEST(more_runs_than_one_call_takes_are_all_found),
 		CHECK_TEST(guard_pages_are_not_private),
+		CHECK_TEST(pages_are_found_by_what_they_are),
 		CHECK_TEST(the_callback_ends_the_walk),
 		CHECK_TEST(a_file_that_is_no_pagemap_is_an_error),
 		{}

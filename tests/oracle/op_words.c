@@ -182,18 +182,6 @@ static void kernel_process_vm(struct kernel *k, const struct step *s,
 				at + sizeof(list[0]), 1, s->args[VM_FLAGS]);
 }
 
-static void kernel_process_vm_readv(struct kernel *k, const struct step *s,
-				    struct outcome *o)
-{
-	kernel_process_vm(k, s, o, SYS_process_vm_readv);
-}
-
-static void kernel_process_vm_writev(struct kernel *k, const struct step *s,
-				     struct outcome *o)
-{
-	kernel_process_vm(k, s, o, SYS_process_vm_writev);
-}
-
 static void
 run_process_vm(struct engine *e, const struct step *s, struct outcome *o,
 	       int (*fn)(const struct msn_process_vm *call, uint64_t *done))
@@ -220,40 +208,31 @@ run_process_vm(struct engine *e, const struct step *s, struct outcome *o,
 	o->result = rc ? rc : (int64_t)done;
 }
 
-static void run_process_vm_readv(struct engine *e, const struct step *s,
-				 struct outcome *o)
-{
-	run_process_vm(e, s, o, msn_mm_process_vm_readv);
-}
+/* The row of a call; the two differ in nothing but which way bytes go. */
+#define PROCESS_VM(call)                                                       \
+	static void kernel_##call(struct kernel *k, const struct step *s,      \
+				  struct outcome *o)                           \
+	{                                                                      \
+		kernel_process_vm(k, s, o, SYS_##call);                        \
+	}                                                                      \
+	static void run_##call(struct engine *e, const struct step *s,         \
+			       struct outcome *o)                              \
+	{                                                                      \
+		run_process_vm(e, s, o, msn_mm_##call);                        \
+	}                                                                      \
+	const struct op op_##call = {                                          \
+		.name = #call,                                                 \
+		.errors = { EFAULT, EINVAL },                                  \
+		.args = { "other", "addr", "len", "there", "there_len",        \
+			  "flags" },                                           \
+		.weight = 1,                                                   \
+		.ranges = { { true, VM_ADDR, VM_LEN },                         \
+			    { true, VM_THERE, VM_THERE_LEN } },                \
+		.make = make_process_vm,                                       \
+		.is_left_out = process_vm_is_left_out,                         \
+		.kernel = kernel_##call,                                       \
+		.engine = run_##call,                                          \
+	};
 
-static void run_process_vm_writev(struct engine *e, const struct step *s,
-				  struct outcome *o)
-{
-	run_process_vm(e, s, o, msn_mm_process_vm_writev);
-}
-
-const struct op op_process_vm_readv = {
-	.name = "process_vm_readv",
-	.errors = { EFAULT, EINVAL },
-	.args = { "other", "addr", "len", "there", "there_len", "flags" },
-	.weight = 1,
-	.ranges = { { true, VM_ADDR, VM_LEN },
-		    { true, VM_THERE, VM_THERE_LEN } },
-	.make = make_process_vm,
-	.is_left_out = process_vm_is_left_out,
-	.kernel = kernel_process_vm_readv,
-	.engine = run_process_vm_readv,
-};
-
-const struct op op_process_vm_writev = {
-	.name = "process_vm_writev",
-	.errors = { EFAULT, EINVAL },
-	.args = { "other", "addr", "len", "there", "there_len", "flags" },
-	.weight = 1,
-	.ranges = { { true, VM_ADDR, VM_LEN },
-		    { true, VM_THERE, VM_THERE_LEN } },
-	.make = make_process_vm,
-	.is_left_out = process_vm_is_left_out,
-	.kernel = kernel_process_vm_writev,
-	.engine = run_process_vm_writev,
-};
+PROCESS_VM(process_vm_readv)
+PROCESS_VM(process_vm_writev)

@@ -5,13 +5,10 @@
  */
 #include "mm/mm_internal.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "mm/guard.h"
-#include "mm/maps_line.h"
+#include "mm/listing.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -69,11 +66,6 @@ int msn_mm_for_each_mapping(struct msn_mm *mm, msn_mapping_fn fn, void *ctx)
 	return rc;
 }
 
-struct listing {
-	char *text;
-	size_t len, cap;
-};
-
 static void describe_line(const struct msn_mapping_view *v,
 			  struct msn_maps_line *out)
 {
@@ -114,45 +106,21 @@ void msn_mm_describe_line(struct msn_mm *mm, struct msn_seg s,
 		out->name = "[heap]";
 }
 
-static int list_mapping(struct msn_mm *mm, struct msn_seg s, struct listing *l)
-{
-	struct msn_maps_line line;
-
-	msn_mm_describe_line(mm, s, &line);
-	if (l->cap - l->len < MSN_MAPS_LINE_MAX) {
-		size_t cap = l->cap * 2 + 2 * MSN_MAPS_LINE_MAX;
-		char *grown = msn_realloc_array(l->text, cap, 1);
-
-		if (!grown)
-			return msn_fail(-ENOMEM);
-		l->text = grown;
-		l->cap = cap;
-	}
-	l->len += msn_maps_line(l->text + l->len, l->cap - l->len, &line);
-	return 0;
-}
-
 int msn_mm_maps(struct msn_mm *mm, char **out)
 {
-	struct listing l = { 0 };
-	int rc = 0;
+	struct msn_listing l = { 0 };
 
 	{
 		msn_read_scope(&mm->mapping);
 		for (struct msn_seg s = msn_vma_set_first(&mm->vmas);
-		     msn_seg_ok(s) && rc == 0; s = msn_seg_next(s))
-			rc = list_mapping(mm, s, &l);
+		     msn_seg_ok(s); s = msn_seg_next(s)) {
+			struct msn_maps_line line;
+
+			msn_mm_describe_line(mm, s, &line);
+			msn_listing_put_line(&l, &line);
+		}
 	}
-	if (rc == 0 && !l.text) {
-		l.text = msn_strdup("");
-		rc = l.text ? 0 : msn_fail(-ENOMEM);
-	}
-	if (rc) {
-		free(l.text);
-		return msn_pass(rc);
-	}
-	*out = l.text;
-	return 0;
+	return msn_pass(msn_listing_finish(&l, out));
 }
 
 static const char *check_vmas(struct msn_mm *mm)

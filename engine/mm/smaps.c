@@ -9,52 +9,16 @@
  */
 #include "mm/mm_internal.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "mm/guard.h"
-#include "mm/maps_line.h"
+#include "mm/listing.h"
 #include "mm/smaps.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* Fractions of a byte that shares are counted in (PSS_SHIFT of Linux). */
 #define SHARE_SHIFT 12
-
-/* A text that grows. */
-struct listing {
-	char *text;
-	size_t len, cap;
-	bool failed;
-};
-
-static void put(struct listing *l, const char *fmt, ...) MSN_PRINTF(2, 3);
-
-static void put(struct listing *l, const char *fmt, ...)
-{
-	va_list args;
-	char *grown;
-	size_t cap;
-
-	if (!l->failed && l->cap - l->len < MSN_MAPS_LINE_MAX) {
-		cap = l->cap * 2 + 2 * MSN_MAPS_LINE_MAX;
-		grown = msn_realloc_array(l->text, cap, 1);
-		l->failed = !grown;
-		if (grown) {
-			l->text = grown;
-			l->cap = cap;
-		}
-	}
-	if (l->failed)
-		return;
-	va_start(args, fmt);
-	l->len +=
-		(size_t)vsnprintf(l->text + l->len, l->cap - l->len, fmt, args);
-	va_end(args);
-}
 
 uint64_t msn_mm_sharers(struct msn_mm *mm, const struct msn_pma *p,
 			struct msn_file_range r, struct msn_file_range *run)
@@ -121,15 +85,16 @@ void msn_mm_sum_placed(struct msn_mm *mm, struct msn_addr_range ar,
 	out->pss_dirty >>= SHARE_SHIFT;
 }
 
-static void put_kb(struct listing *l, const char *name, uint64_t bytes)
+static void put_kb(struct msn_listing *l, const char *name, uint64_t bytes)
 {
 	char label[32];
 
 	snprintf(label, sizeof(label), "%s:", name);
-	put(l, "%-16s%8" PRIu64 " kB\n", label, bytes >> 10);
+	msn_listing_put(l, "%-16s%8" PRIu64 " kB\n", label, bytes >> 10);
 }
 
-static void put_sums(struct listing *l, const struct msn_smaps *m, bool locked)
+static void put_sums(struct msn_listing *l, const struct msn_smaps *m,
+		     bool locked)
 {
 	put_kb(l, "Size", m->size);
 	put_kb(l, "KernelPageSize", MSN_PAGE_SIZE);
@@ -153,11 +118,11 @@ static void put_sums(struct listing *l, const struct msn_smaps *m, bool locked)
 	put_kb(l, "Swap", 0);
 	put_kb(l, "SwapPss", 0);
 	put_kb(l, "Locked", locked ? m->pss : 0);
-	put(l, "THPeligible:           0\n");
+	msn_listing_put(l, "THPeligible:           0\n");
 }
 
 /* In the order of Linux's bits. */
-static void put_flags(struct listing *l, uint32_t flags)
+static void put_flags(struct msn_listing *l, uint32_t flags)
 {
 	static const struct {
 		uint32_t flag;
@@ -178,23 +143,22 @@ static void put_flags(struct listing *l, uint32_t flags)
 		{ MSN_VMA_DROPPABLE, "dp" },  { MSN_VMA_SEALED, "sl" },
 	};
 
-	put(l, "VmFlags: ");
+	msn_listing_put(l, "VmFlags: ");
 	for (size_t i = 0; i < MSN_ARRAY_LEN(names); i++)
 		if (flags & names[i].flag)
-			put(l, "%s ", names[i].name);
-	put(l, "\n");
+			msn_listing_put(l, "%s ", names[i].name);
+	msn_listing_put(l, "\n");
 }
 
-static void put_mapping(struct msn_mm *mm, struct msn_seg s, struct listing *l)
+static void put_mapping(struct msn_mm *mm, struct msn_seg s,
+			struct msn_listing *l)
 {
 	const struct msn_vma *v = msn_vma_set_value(&mm->vmas, s);
-	char line[MSN_MAPS_LINE_MAX];
-	struct msn_maps_line at;
+	struct msn_maps_line line;
 	struct msn_smaps sums;
 
-	msn_mm_describe_line(mm, s, &at);
-	msn_maps_line(line, sizeof(line), &at);
-	put(l, "%s", line);
+	msn_mm_describe_line(mm, s, &line);
+	msn_listing_put_line(l, &line);
 	{
 		msn_read_scope(&mm->active);
 		msn_mm_sum_placed(mm, msn_vma_set_range(s), v, &sums);
@@ -205,19 +169,13 @@ static void put_mapping(struct msn_mm *mm, struct msn_seg s, struct listing *l)
 
 int msn_mm_smaps(struct msn_mm *mm, char **out)
 {
-	struct listing l = { 0 };
+	struct msn_listing l = { 0 };
 
-	put(&l, "%s", "");
 	{
 		msn_read_scope(&mm->mapping);
 		for (struct msn_seg s = msn_vma_set_first(&mm->vmas);
 		     msn_seg_ok(s); s = msn_seg_next(s))
 			put_mapping(mm, s, &l);
 	}
-	if (l.failed) {
-		free(l.text);
-		return msn_fail(-ENOMEM);
-	}
-	*out = l.text;
-	return 0;
+	return msn_pass(msn_listing_finish(&l, out));
 }

@@ -4,17 +4,18 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * One loop serves reading, writing and zeroing: it walks mappings, finds each
- * run of pages and hands it to a mover.  The locks are held for reading while
- * bytes move, so that no page goes away under the copy.
+ * run of pages and hands it to a mover.  The active lock is held while bytes
+ * move, so that no page goes away under the copy: for reading where everything
+ * is in place, for writing where it was brought in just now.
  */
 #include "mm/mm_internal.h"
 
 #include "base/assert.h"
 #include "base/error.h"
 #include "mm/guard.h"
+#include "mm/zero.h"
 
 #include <errno.h>
-#include <string.h>
 
 enum io_kind { IO_IN, IO_OUT, IO_ZERO };
 
@@ -79,16 +80,15 @@ static struct msn_addr_range io_want(const struct io *io,
 static int zero_pages(struct msn_file *file, uint64_t offset, size_t len,
 		      size_t *done)
 {
-	static const char zeros[16 * MSN_PAGE_SIZE];
-
 	*done = 0;
 	while (*done < len) {
 		size_t n = len - *done, moved;
 		int rc;
 
-		if (n > sizeof(zeros))
-			n = sizeof(zeros);
-		rc = msn_file_write(file, offset + *done, zeros, n, &moved);
+		if (n > MSN_ZEROS_BYTES)
+			n = MSN_ZEROS_BYTES;
+		rc = msn_file_write(file, offset + *done, msn_zeros(), n,
+				    &moved);
 		*done += moved;
 		if (rc)
 			return msn_pass(rc);
@@ -166,12 +166,11 @@ static struct msn_addr_range placed_at(struct msn_mm *mm,
 /* Moves @len bytes through the page tables. */
 static int move_kernel(struct io *io, size_t len)
 {
-	static const char zeros[16 * MSN_PAGE_SIZE];
 	size_t done = 0;
 	int rc;
 
-	if (io->kind == IO_ZERO && len > sizeof(zeros))
-		len = sizeof(zeros);
+	if (io->kind == IO_ZERO && len > MSN_ZEROS_BYTES)
+		len = MSN_ZEROS_BYTES;
 	if (io->kind == IO_IN)
 		rc = msn_address_space_copy_in(io->mm->as, io->addr, io->buf,
 					       len, io->how.ignore_permissions,
@@ -179,7 +178,7 @@ static int move_kernel(struct io *io, size_t len)
 	else
 		rc = msn_address_space_copy_out(
 			io->mm->as, io->addr,
-			io->kind == IO_OUT ? io->buf : zeros, len,
+			io->kind == IO_OUT ? io->buf : msn_zeros(), len,
 			io->how.ignore_permissions, &done);
 	io_advance(io, done);
 	return msn_pass(rc);

@@ -163,9 +163,10 @@ struct msn_mm_io {
 };
 
 /*
- * Copies from the space (in) or to it (out).  0, or -EFAULT with *@done bytes
- * copied: what came before the fault is done and counted.  Reading memory that
- * was never touched allocates nothing.
+ * Copies from the space (in) or to it (out).  0; -EFAULT: not mapped, not
+ * permitted, or no page; -ENOMEM, or what the object says.  *@done bytes are
+ * copied either way: what came before the fault is done.  Reading memory that
+ * was never touched allocates nothing.  May block on the object.
  */
 MSN_MUST_CHECK int msn_mm_copy_in(struct msn_mm *mm, uint64_t addr, void *dst,
 				  size_t len, struct msn_mm_io io,

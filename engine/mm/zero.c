@@ -10,7 +10,7 @@
 #include <errno.h>
 
 /* Not const, so that it takes no room in the program; nobody writes to it. */
-static char zeros[UINT64_C(64) << 10];
+static char zeros[MSN_ZEROS_BYTES];
 
 static int zero_map_internal(struct msn_file *file, struct msn_file_range r,
 			     unsigned access, struct msn_spans *out)
@@ -45,6 +45,11 @@ static const struct msn_file_ops zero_ops = {
 	.map_internal = zero_map_internal,
 	.next_data = zero_next_data,
 };
+
+const char *msn_zeros(void)
+{
+	return zeros;
+}
 
 struct msn_file *msn_zero_file(void)
 {

@@ -13,9 +13,14 @@
 #include "mapping/file.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The one there is.  Borrowed; lives for ever. */
 struct msn_file *msn_zero_file(void);
+
+/* MSN_ZEROS_BYTES zeros to copy from. */
+#define MSN_ZEROS_BYTES (UINT64_C(64) << 10)
+const char *msn_zeros(void);
 
 static inline bool msn_is_zero_file(const struct msn_file *file)
 {

@@ -103,8 +103,8 @@ static struct msn_seg find_permitted(struct msn_mm *mm, uint64_t addr,
 	struct msn_seg s = msn_vma_set_find(&mm->vmas, addr);
 
 	if (msn_seg_ok(s) &&
-	    (access & ~msn_access_effective(
-			      msn_vma_perms(msn_vma_set_value(&mm->vmas, s)))))
+	    (access & ~(unsigned)msn_vma_effective_perms(
+			      msn_vma_set_value(&mm->vmas, s))))
 		return (struct msn_seg){ 0 };
 	return s;
 }

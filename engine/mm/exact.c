@@ -135,7 +135,7 @@ static int place_run(struct msn_mm *mm, struct msn_seg vma,
 		.file = run->file,
 		.offset = run->offset,
 		.perms = MSN_ACCESS_ANY,
-		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
+		.vma_perms = msn_vma_effective_perms(v),
 		.private = true,
 		.need_cow = true,
 		/* Nobody tells when page tables write to it again. */

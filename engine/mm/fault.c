@@ -66,7 +66,7 @@ static int place_zero(struct msn_mm *mm, const struct msn_vma *v,
 		.file = msn_zero_file(),
 		.offset = gap.start,
 		.perms = MSN_ACCESS_READ,
-		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
+		.vma_perms = msn_vma_effective_perms(v),
 		.private = true,
 		.need_cow = true,
 	};
@@ -84,9 +84,7 @@ static int fill_hole(struct msn_mm *mm, struct msn_seg vma,
 
 	if (!v->mappable)
 		return writes ? msn_pass(msn_mm_place_fresh(
-					mm, gap,
-					(uint8_t)msn_access_effective(
-						msn_vma_perms(v)),
+					mm, gap, msn_vma_effective_perms(v),
 					NULL, (struct msn_file_range){ 0 }))
 			      : msn_pass(place_zero(mm, v, gap));
 	if (!writes) {
@@ -206,8 +204,8 @@ int msn_mm_handle_fault(struct msn_mm *mm, uint64_t addr, unsigned access)
 	vma = msn_vma_set_find(&mm->vmas, addr);
 	if (!msn_seg_ok(vma))
 		return MSN_MM_E_MAPERR;
-	if (access & ~msn_access_effective(
-			     msn_vma_perms(msn_vma_set_value(&mm->vmas, vma))))
+	if (access & ~(unsigned)msn_vma_effective_perms(
+			     msn_vma_set_value(&mm->vmas, vma)))
 		return MSN_MM_E_ACCERR;
 	if (mm->as->ops->kernel_faults) {
 		rc = msn_mm_fault_missing(mm, vma, addr);

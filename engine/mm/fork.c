@@ -162,8 +162,8 @@ static int copy_run(struct copies *c, struct msn_addr_range ar)
 	struct msn_pma p = {
 		.file = file,
 		.perms = MSN_ACCESS_ANY,
-		.vma_perms = (uint8_t)msn_access_effective(
-			msn_vma_perms(msn_vma_set_value(&c->child->vmas, vma))),
+		.vma_perms = msn_vma_effective_perms(
+			msn_vma_set_value(&c->child->vmas, vma)),
 		.private = true,
 	};
 	struct msn_file_range pages;

@@ -45,7 +45,7 @@ static void put_guards(struct msn_mm *mm, const struct msn_vma *v,
 	struct msn_pma p = {
 		.file = msn_guard_file(),
 		.offset = ar.start, /* so that neighbours are one */
-		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
+		.vma_perms = msn_vma_effective_perms(v),
 		.private = msn_vma_private(v),
 	};
 	int rc = msn_pma_set_insert(&mm->pmas, ar, &p, NULL);

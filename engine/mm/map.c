@@ -91,7 +91,7 @@ static int make_vma(const struct msn_mmap_opts *o, struct msn_vma *v)
 static int insert_placements(struct msn_mm *mm, const struct msn_vma *v,
 			     const struct msn_placement *list, size_t count)
 {
-	uint8_t perms = (uint8_t)msn_access_effective(msn_vma_perms(v));
+	uint8_t perms = msn_vma_effective_perms(v);
 
 	for (size_t i = 0; i < count; i++) {
 		struct msn_pma p = { .file = list[i].file,

@@ -125,9 +125,8 @@ static int place_gap(struct msn_mm *mm, struct msn_seg vma,
 			mm, vma, gap,
 			msn_vma_private(v) ? MSN_ACCESS_READ
 					   : MSN_ACCESS_NONE));
-	return msn_pass(msn_mm_place_fresh(
-		mm, gap, (uint8_t)msn_access_effective(msn_vma_perms(v)), NULL,
-		(struct msn_file_range){ 0 }));
+	return msn_pass(msn_mm_place_fresh(mm, gap, msn_vma_effective_perms(v),
+					   NULL, (struct msn_file_range){ 0 }));
 }
 
 int msn_mm_place_all(struct msn_mm *mm, struct msn_seg vma,
@@ -199,7 +198,7 @@ static int renew_memory(struct msn_mm *mm, const struct msn_vma *v,
 	struct msn_pma p = {
 		.file = msn_memfile_file(mm->memfile),
 		.perms = MSN_ACCESS_ANY,
-		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
+		.vma_perms = msn_vma_effective_perms(v),
 		.private = true,
 	};
 	struct msn_file_range pages;

@@ -163,7 +163,7 @@ static bool is_mapped(struct msn_mm *mm, struct msn_addr_range ar,
 			return false;
 		v = msn_vma_set_value(&mm->vmas, s);
 		if (private != msn_vma_private(v) ||
-		    p->vma_perms != msn_access_effective(msn_vma_perms(v)))
+		    p->vma_perms != msn_vma_effective_perms(v))
 			return false;
 		at = msn_vma_set_range(s).end;
 	}

@@ -76,7 +76,7 @@ static int place_run(struct msn_mm *mm, const struct msn_vma *v,
 		.file = t->file,
 		.offset = t->offset,
 		.perms = (uint8_t)t->perms,
-		.vma_perms = (uint8_t)msn_access_effective(msn_vma_perms(v)),
+		.vma_perms = msn_vma_effective_perms(v),
 		.need_cow = msn_vma_private(v),
 	};
 	int rc;

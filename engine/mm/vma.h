@@ -95,6 +95,12 @@ static inline unsigned msn_vma_max_perms(const struct msn_vma *v)
 	return (v->flags & MSN_VMA_MAY) >> MSN_VMA_MAY_SHIFT;
 }
 
+/* What an access may do now: what a placement keeps as its vma_perms. */
+static inline uint8_t msn_vma_effective_perms(const struct msn_vma *v)
+{
+	return (uint8_t)msn_access_effective(msn_vma_perms(v));
+}
+
 /* Made with MAP_PRIVATE? */
 static inline bool msn_vma_private(const struct msn_vma *v)
 {

@@ -44,6 +44,13 @@ static struct msn_vma *value(struct msn_mm *mm, struct msn_seg s)
 	return msn_vma_set_value(&mm->vmas, s);
 }
 
+/* The mapping before @next, which is none at the end of the space. */
+static struct msn_seg before(struct msn_mm *mm, struct msn_seg next)
+{
+	return msn_seg_ok(next) ? msn_seg_prev(next)
+				: msn_segset_last(&mm->vmas.core);
+}
+
 /* Can @v at @ar be the end of the mapping at @prev? */
 static bool joins_left(struct msn_mm *mm, struct msn_seg prev,
 		       struct msn_addr_range ar, const struct msn_vma *v)
@@ -230,9 +237,7 @@ struct msn_seg msn_vma_add(struct msn_mm *mm, struct msn_addr_range ar,
 			   const struct msn_vma *v)
 {
 	struct msn_seg next = msn_vma_set_lower(&mm->vmas, ar.start), s;
-	struct msn_seg prev = msn_seg_ok(next)
-				      ? msn_seg_prev(next)
-				      : msn_segset_last(&mm->vmas.core);
+	struct msn_seg prev = before(mm, next);
 	bool left = joins_left(mm, prev, ar, v);
 	bool right = joins_right(mm, next, ar, v) &&
 		     (!left || ends_agree(mm, prev, next));
@@ -262,10 +267,8 @@ struct msn_seg msn_vma_add(struct msn_mm *mm, struct msn_addr_range ar,
 bool msn_vma_extend(struct msn_mm *mm, struct msn_addr_range ar,
 		    const struct msn_vma *v)
 {
-	struct msn_seg next = msn_vma_set_lower(&mm->vmas, ar.start);
-	struct msn_seg prev = msn_seg_ok(next)
-				      ? msn_seg_prev(next)
-				      : msn_segset_last(&mm->vmas.core);
+	struct msn_seg prev =
+		before(mm, msn_vma_set_lower(&mm->vmas, ar.start));
 	struct msn_addr_range r;
 
 	if (!joins_left(mm, prev, ar, v))

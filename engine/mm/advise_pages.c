@@ -33,26 +33,18 @@ static int discard_one(struct msn_mm *mm, struct msn_seg s,
 static int discard_kernel(struct msn_mm *mm, struct msn_seg s,
 			  struct msn_addr_range ar)
 {
-	uint64_t at = ar.start;
+	struct msn_addr_range left = ar, part;
+	struct msn_seg seg;
+	int rc = 0;
 
-	while (at < ar.end) {
-		struct msn_seg seg = msn_pma_set_lower(&mm->pmas, at);
-		struct msn_addr_range part = { at, ar.end };
-		int rc;
-
-		if (!msn_seg_ok(seg))
-			break;
-		part = msn_addr_range_intersect(part, msn_pma_set_range(seg));
-		if (msn_addr_range_empty(part))
-			break;
+	while (rc == 0 &&
+	       msn_seg_ok(seg = msn_mm_first_placed(mm, left, &part))) {
 		rc = discard_one(mm, s, part,
 				 msn_pma_set_value(&mm->pmas, seg));
-		if (rc)
-			return msn_pass(rc);
-		at = part.end;
+		left.start = part.end;
 	}
 	msn_pma_set_merge_range(&mm->pmas, ar);
-	return 0;
+	return msn_pass(rc);
 }
 
 /* zap_page_range_single() of Linux. */
@@ -166,41 +158,31 @@ static int page_out_run(struct msn_mm *mm, struct msn_seg seg,
 	struct msn_file_range pages =
 		msn_pma_file_range(p, msn_pma_set_range(seg), part);
 	struct msn_file_range run = pages;
-	int rc = 0;
+	uint64_t sharers;
+	int rc;
 
 	*end = part.end;
 	if (p->private || msn_pma_is_guard(p))
 		return 0;
-	if (msn_mm_sharers(mm, p, pages, &run) == 1)
-		rc = msn_segset_reserve(&mm->pmas.core, 2);
-	else
-		seg.leaf = NULL;
+	sharers = msn_mm_sharers(mm, p, pages, &run);
 	part.end = *end = part.start + msn_file_range_length(run);
-	if (rc == 0 && msn_seg_ok(seg))
+	if (sharers != 1)
+		return 0;
+	rc = msn_segset_reserve(&mm->pmas.core, 2);
+	if (rc == 0)
 		msn_mm_drop_pages(mm, part, false);
 	return msn_pass(rc);
 }
 
 static int page_out(struct msn_mm *mm, struct msn_addr_range ar)
 {
+	struct msn_addr_range part;
+	struct msn_seg seg;
 	int rc = 0;
 
 	msn_write_scope(&mm->active);
-	if (mm->as->ops->kernel_faults) {
-		rc = msn_address_space_advise(mm->as, ar, MSN_AS_PAGEOUT);
-		return 0; /* whatever the host says is as well */
-	}
-	while (rc == 0 && ar.start < ar.end) {
-		struct msn_seg seg = msn_pma_set_lower(&mm->pmas, ar.start);
-		struct msn_addr_range part;
-
-		if (!msn_seg_ok(seg))
-			break;
-		part = msn_addr_range_intersect(ar, msn_pma_set_range(seg));
-		if (msn_addr_range_empty(part))
-			break;
+	while (rc == 0 && msn_seg_ok(seg = msn_mm_first_placed(mm, ar, &part)))
 		rc = page_out_run(mm, seg, part, &ar.start);
-	}
 	return msn_pass(rc);
 }
 
@@ -247,7 +229,8 @@ int msn_mm_advise_pages(struct msn_mm *mm, struct msn_seg s,
 	case MADV_COLD:
 		return hint(mm, ar, MSN_AS_COLD);
 	case MADV_PAGEOUT:
-		return temporary(page_out(mm, ar));
+		return mm->as->ops->kernel_faults ? hint(mm, ar, MSN_AS_PAGEOUT)
+						  : temporary(page_out(mm, ar));
 	default:
 		/* There are no huge pages: MADV_COLLAPSE has nothing to make */
 		return msn_fail(-EINVAL);

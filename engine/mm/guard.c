@@ -98,17 +98,12 @@ static int remove_run(struct msn_mm *mm, struct msn_seg s,
 static int remove_guards(struct msn_mm *mm, struct msn_seg s,
 			 struct msn_addr_range ar)
 {
+	struct msn_addr_range part;
+	struct msn_seg seg;
 	int rc = 0;
 
-	while (rc == 0 && ar.start < ar.end) {
-		struct msn_seg seg = msn_pma_set_lower(&mm->pmas, ar.start);
-		struct msn_addr_range part;
-
-		if (!msn_seg_ok(seg))
-			break;
-		part = msn_addr_range_intersect(ar, msn_pma_set_range(seg));
-		if (msn_addr_range_empty(part))
-			break;
+	while (rc == 0 &&
+	       msn_seg_ok(seg = msn_mm_first_placed(mm, ar, &part))) {
 		if (msn_pma_is_guard(msn_pma_set_value(&mm->pmas, seg)))
 			rc = remove_run(mm, s, part);
 		ar.start = part.end;

@@ -83,15 +83,10 @@ static void invalidate_placed(struct msn_mm *mm, struct msn_addr_range ar,
 static void invalidate_tables(struct msn_mm *mm, struct msn_addr_range ar,
 			      struct msn_invalidate_opts opts)
 {
-	while (ar.start < ar.end) {
-		struct msn_seg s = msn_pma_set_lower(&mm->pmas, ar.start);
-		struct msn_addr_range part;
+	struct msn_addr_range part;
+	struct msn_seg s;
 
-		if (!msn_seg_ok(s))
-			return;
-		part = msn_addr_range_intersect(ar, msn_pma_set_range(s));
-		if (msn_addr_range_empty(part))
-			return;
+	while (msn_seg_ok(s = msn_mm_first_placed(mm, ar, &part))) {
 		invalidate_placed(mm, part, *msn_pma_set_value(&mm->pmas, s),
 				  opts);
 		ar.start = part.end;

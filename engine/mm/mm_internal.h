@@ -435,6 +435,13 @@ MSN_MUST_CHECK int msn_mm_populate_range(struct msn_mm *mm,
 /* ---- pages.c ------------------------------------------------------------- */
 
 /*
+ * The first placement that meets @ar, or none, and in *@part what it has of
+ * @ar.  A walk goes on from part->end, whatever was done to placements.
+ */
+struct msn_seg msn_mm_first_placed(struct msn_mm *mm, struct msn_addr_range ar,
+				   struct msn_addr_range *part);
+
+/*
  * Drops the placements in @ar, but for the space's own pages if @keep_private,
  * with their page references and page table entries.  Active held for writing;
  * never fails if two cuts were reserved.

@@ -1,5 +1,5 @@
 /*
- * Dropping placements, and replacing them.
+ * Finding placements, dropping and replacing them.
  *
  * SPDX-License-Identifier: Apache-2.0
  *
@@ -11,6 +11,17 @@
 #include "base/assert.h"
 #include "base/error.h"
 #include "mm/guard.h"
+
+struct msn_seg msn_mm_first_placed(struct msn_mm *mm, struct msn_addr_range ar,
+				   struct msn_addr_range *part)
+{
+	struct msn_seg s = msn_pma_set_lower(&mm->pmas, ar.start);
+
+	if (!msn_seg_ok(s))
+		return s;
+	*part = msn_addr_range_intersect(ar, msn_pma_set_range(s));
+	return msn_addr_range_empty(*part) ? (struct msn_seg){ 0 } : s;
+}
 
 /* What is done to the placements of a range. */
 struct drop {

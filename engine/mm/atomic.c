@@ -76,7 +76,7 @@ static int touch_placed(struct word *w, const struct msn_page_place *place)
 	return rc ? msn_pass(rc) : touch(w, spans.span[0].data);
 }
 
-/* Both locks are to be taken, or the mapping lock only. */
+/* The mapping lock is held; takes the active lock. */
 static int touch_page(struct word *w, struct msn_seg vma)
 {
 	uint64_t page = msn_page_down(w->addr);

@@ -67,7 +67,7 @@ static int map_heap(struct msn_mm *mm, struct msn_addr_range ar,
 		rc = msn_vma_set_insert(&mm->vmas, ar, &v, NULL);
 		msn_assert(rc == 0);
 	}
-	msn_mm_count_pages(mm, v.flags, (int64_t)bytes);
+	msn_mm_count_bytes(mm, v.flags, (int64_t)bytes);
 	rc = msn_mm_fill(mm, ar);
 	if (rc)
 		msn_mm_unmap_reserved(mm, ar, dropped);

@@ -145,10 +145,8 @@ int msn_mm_break_cow(struct msn_mm *mm, struct msn_seg seg,
 	struct msn_pma *p = msn_pma_set_value(&mm->pmas, seg);
 	struct msn_addr_range whole = msn_pma_set_range(seg);
 	struct msn_addr_range ar = msn_addr_range_intersect(want, whole);
-	int rc = msn_segset_reserve(&mm->pmas.core, 3);
+	int rc;
 
-	if (rc)
-		return msn_pass(rc);
 	if (is_own(mm, p)) {
 		struct msn_file_range run;
 		bool sole = msn_memfile_is_sole(

@@ -214,7 +214,7 @@ static int put_mapping(struct msn_mm *mm, struct msn_addr_range ar,
 	rc = msn_vma_set_insert(&mm->vmas, ar, v, seg);
 	msn_assert(rc == 0);
 	msn_vma_ref(msn_vma_set_value(&mm->vmas, *seg));
-	msn_mm_count_pages(mm, v->flags, (int64_t)msn_addr_range_length(ar));
+	msn_mm_count_bytes(mm, v->flags, (int64_t)msn_addr_range_length(ar));
 	return 0;
 }
 

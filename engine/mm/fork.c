@@ -76,7 +76,7 @@ static int copy_vma(struct msn_mm *child, struct msn_addr_range ar,
 	msn_identity_inc_ref(v.identity);
 	msn_text_ref(v.name);
 	msn_policy_ref(v.policy);
-	msn_mm_count_pages(child, v.flags, (int64_t)bytes);
+	msn_mm_count_bytes(child, v.flags, (int64_t)bytes);
 	rc = msn_vma_set_insert(&child->vmas, ar, &v, NULL);
 	msn_assert(rc == 0);
 	return 0;

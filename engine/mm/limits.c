@@ -10,8 +10,6 @@
 
 #include "base/limits.h"
 
-#include <errno.h>
-
 struct msn_mm_limits msn_mm_no_limits(void)
 {
 	return (struct msn_mm_limits){
@@ -66,7 +64,7 @@ void msn_mm_add_sizes(struct msn_mm_sizes *s, uint32_t flags, uint64_t n)
 		s->data += n;
 }
 
-void msn_mm_count_pages(struct msn_mm *mm, uint32_t flags, int64_t bytes)
+void msn_mm_count_bytes(struct msn_mm *mm, uint32_t flags, int64_t bytes)
 {
 	msn_mm_add_sizes(&mm->sizes, flags, (uint64_t)bytes);
 	if (mm->peak < mm->sizes.total)
@@ -103,11 +101,4 @@ bool msn_mm_can_lock(const struct msn_mm *mm)
 bool msn_mm_may_commit(const struct msn_mm *mm, uint64_t bytes)
 {
 	return bytes <= mm->limits.commit;
-}
-
-void msn_mm_check_commit(struct msn_mm *mm, uint64_t bytes, bool no_reserve,
-			 int *refused)
-{
-	msn_read_scope(&mm->mapping);
-	*refused = no_reserve || msn_mm_may_commit(mm, bytes) ? 0 : -ENOMEM;
 }

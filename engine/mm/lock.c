@@ -33,8 +33,8 @@ static int set_part(struct msn_mm *mm, struct msn_seg *s,
 	rc = msn_vma_modify(mm, part, &to, s);
 	if (rc)
 		return msn_pass(rc);
-	msn_mm_count_pages(mm, old, -(int64_t)bytes);
-	msn_mm_count_pages(mm, to.flags, (int64_t)bytes);
+	msn_mm_count_bytes(mm, old, -(int64_t)bytes);
+	msn_mm_count_bytes(mm, to.flags, (int64_t)bytes);
 	return 0;
 }
 

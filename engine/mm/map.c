@@ -238,7 +238,7 @@ static int put_mapping(struct msn_mm *mm, struct mapping *m)
 			return msn_pass(rc);
 	}
 	seg = msn_vma_add(mm, m->ar, v);
-	msn_mm_count_pages(mm, v->flags, (int64_t)msn_addr_range_length(m->ar));
+	msn_mm_count_bytes(mm, v->flags, (int64_t)msn_addr_range_length(m->ar));
 	rc = fill_mapping(mm, seg, m->ar, m->opts, m->list, m->count);
 	/* Cuts were reserved, so this always goes through. */
 	if (rc)

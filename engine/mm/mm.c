@@ -20,15 +20,19 @@
 
 int msn_dropped_reserve(struct msn_dropped *d, size_t more)
 {
+	size_t want = d->count + more;
 	struct msn_identity **grown;
 
-	if (d->count + more <= d->cap)
+	if (want <= d->cap)
 		return 0;
-	grown = msn_realloc_array(d->list, d->count + more, sizeof(*grown));
+	/* A call that moves many mappings comes again and again. */
+	if (want < 2 * d->cap)
+		want = 2 * d->cap;
+	grown = msn_realloc_array(d->list, want, sizeof(*grown));
 	if (!grown)
 		return msn_fail(-ENOMEM);
 	d->list = grown;
-	d->cap = d->count + more;
+	d->cap = want;
 	return 0;
 }
 

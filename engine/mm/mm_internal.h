@@ -84,8 +84,8 @@ void msn_dropped_let_go(struct msn_dropped *d);
 /* Adds @bytes (modulo 2^64) of a mapping with @flags. */
 void msn_mm_add_sizes(struct msn_mm_sizes *s, uint32_t flags, uint64_t bytes);
 
-/* The same for the space; negative for what goes.  Mapping lock, writing. */
-void msn_mm_count_pages(struct msn_mm *mm, uint32_t flags, int64_t bytes);
+/* The same for the space, negative for what goes.  Mapping lock, writing. */
+void msn_mm_count_bytes(struct msn_mm *mm, uint32_t flags, int64_t bytes);
 
 /* may_expand_vm() of Linux: RLIMIT_AS and RLIMIT_DATA.  Mapping lock held. */
 bool msn_mm_may_expand(const struct msn_mm *mm, uint32_t flags, uint64_t bytes);
@@ -96,14 +96,7 @@ bool msn_mm_may_lock(const struct msn_mm *mm, uint32_t flags, uint64_t bytes);
 /* can_do_mlock(): may it lock anything at all? */
 bool msn_mm_can_lock(const struct msn_mm *mm);
 
-/*
- * Sets *@refused to -ENOMEM if the host would not grant @bytes of shared memory
- * in one request.  Takes the mapping lock.
- */
-void msn_mm_check_commit(struct msn_mm *mm, uint64_t bytes, bool no_reserve,
-			 int *refused);
-
-/* Would the host grant @bytes of private memory in one request? */
+/* Would the host grant @bytes in one request?  Mapping lock held. */
 bool msn_mm_may_commit(const struct msn_mm *mm, uint64_t bytes);
 
 /* ---- vma_merge.c --------------------------------------------------------- */

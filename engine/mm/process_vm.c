@@ -98,7 +98,6 @@ static int move_piece(struct copy *c, uint64_t addr, uint64_t len,
 
 	if (n > len)
 		n = len;
-
 	if (n > here.length)
 		n = here.length;
 	rc = c->write ? msn_mm_copy_in(c->local.mm, here.addr, buf, n,

@@ -115,8 +115,8 @@ static int protect_part(struct msn_mm *mm, struct msn_addr_range part,
 		unprotect_placed(mm, part, old & MSN_VMA_ACCESS);
 		return msn_pass(rc);
 	}
-	msn_mm_count_pages(mm, old, -(int64_t)bytes);
-	msn_mm_count_pages(mm, to.flags, (int64_t)bytes);
+	msn_mm_count_bytes(mm, old, -(int64_t)bytes);
+	msn_mm_count_bytes(mm, to.flags, (int64_t)bytes);
 	if ((old & (MSN_VMA_WRITE | MSN_VMA_SHARED | MSN_VMA_LOCK_MASK)) ==
 		    MSN_VMA_LOCKED &&
 	    (to.flags & MSN_VMA_WRITE))

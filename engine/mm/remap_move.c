@@ -30,8 +30,8 @@ static struct msn_addr_range at(uint64_t start, uint64_t length)
 
 /* ---- Pages --------------------------------------------------------------- */
 
-/* Takes the placements in @ar out, but not their references. */
-static void forget_pages(struct msn_mm *mm, struct msn_addr_range ar)
+/* Takes the placements in @ar out; the references have others by now. */
+static void take_out(struct msn_mm *mm, struct msn_addr_range ar)
 {
 	struct msn_seg s = msn_pma_set_lower(&mm->pmas, ar.start);
 
@@ -111,7 +111,7 @@ static int move_pages(struct msn_mm *mm, struct msn_addr_range from,
 	rc = double_pages(mm, from, to);
 	if (rc == 0)
 		rc = move_tables(mm, from, to);
-	forget_pages(mm, rc ? there : from);
+	take_out(mm, rc ? there : from);
 	msn_pma_set_merge_range(&mm->pmas, rc ? from : there);
 	return msn_pass(rc);
 }
@@ -148,7 +148,7 @@ int msn_mm_grow_mapping(struct msn_remap *r)
 	if (rc)
 		return msn_pass(rc);
 	msn_vma_grow(mm, more, &v);
-	msn_mm_count_pages(mm, v.flags, (int64_t)r->delta);
+	msn_mm_count_bytes(mm, v.flags, (int64_t)r->delta);
 	rc = msn_mm_fill(mm, more);
 	if (rc)
 		msn_mm_unmap_reserved(mm, more, &r->dropped);
@@ -213,7 +213,7 @@ static int make_copy(struct msn_remap *r, const struct msn_vma *v)
 	if (rc)
 		return msn_pass(rc);
 	msn_vma_add(mm, dst, v);
-	msn_mm_count_pages(mm, v->flags, (int64_t)r->new_len);
+	msn_mm_count_bytes(mm, v->flags, (int64_t)r->new_len);
 	rc = msn_mm_fill(
 		mm, (struct msn_addr_range){ dst.start + r->old_len, dst.end });
 	if (rc == 0 && r->old_len) {

@@ -60,7 +60,7 @@ int msn_mm_grow_stack(struct msn_mm *mm, uint64_t addr)
 	if (v->offset < r.start - addr ||
 	    !may_grow(mm, v, r.end - addr, r.start - addr))
 		return msn_fail(-ENOMEM);
-	msn_mm_count_pages(mm, v->flags, (int64_t)(r.start - addr));
+	msn_mm_count_bytes(mm, v->flags, (int64_t)(r.start - addr));
 	v->offset -= r.start - addr;
 	r.start = addr;
 	msn_vma_set_resize(&mm->vmas, s, r);

@@ -162,6 +162,13 @@ static int map_anonymous(const struct msn_mmap_call *c, struct msn_mmap_opts *o,
 	}
 }
 
+/* Would the host not grant a shared object of @size? */
+static bool is_too_much(struct msn_mm *mm, uint64_t size, bool no_reserve)
+{
+	msn_read_scope(&mm->mapping);
+	return !no_reserve && !msn_mm_may_commit(mm, size);
+}
+
 /* Makes the object behind a shared mapping that has none. */
 static int make_shared(struct msn_mm *mm, const struct msn_mmap_call *c,
 		       struct msn_mmap_opts *o, struct msn_identity **id,
@@ -174,8 +181,9 @@ static int make_shared(struct msn_mm *mm, const struct msn_mmap_call *c,
 		refusal->late = -ENOMEM; /* or sooner, for what it is */
 		return 0;
 	}
-	msn_mm_check_commit(mm, size, o->no_reserve, &refusal->late);
 	o->private = false;
+	if (is_too_much(mm, size, o->no_reserve))
+		refusal->late = -ENOMEM;
 	if (refusal->late || !c->shared)
 		return 0;
 	o->name_mut = MSN_NAME_MUT_ANON_SHMEM;

@@ -98,7 +98,7 @@ void msn_mm_unmap_gathered(struct msn_mm *mm, struct msn_addr_range ar,
 			msn_mappable_remove_mapping(v->mappable, &mm->space, r,
 						    v->offset,
 						    msn_vma_writes_object(v));
-		msn_mm_count_pages(mm, v->flags,
+		msn_mm_count_bytes(mm, v->flags,
 				   -(int64_t)msn_addr_range_length(r));
 		msn_dropped_add(d, v->identity);
 		msn_vma_unref_all_but_identity(v);

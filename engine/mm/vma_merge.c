@@ -113,7 +113,7 @@ static void drop_joined(struct msn_vma *v)
 	msn_vma_unref_all_but_identity(v);
 }
 
-/* Joins the mapping at @s to the one before it, @prev.  Returns the whole. */
+/* Joins the mapping after @prev to it.  Returns the whole. */
 static struct msn_seg join_left(struct msn_mm *mm, struct msn_seg prev)
 {
 	struct msn_vma *gone = value(mm, msn_seg_next(prev));

@@ -129,6 +129,9 @@ MSN_MUST_CHECK int msn_mm_mprotect(struct msn_mm *mm, uint64_t addr,
  * failure).  Private pages are shared copy-on-write; cost O(mappings + private
  * runs), and with kernel faults also a copy of the pages that the kernel had
  * copied.  The parent must not run meanwhile if its platform has kernel faults.
+ * -ENOMEM: no memory, or the limit of commit; -EAGAIN: objects were truncated
+ * too often meanwhile; or what an object or a platform says.  Then there is no
+ * child, and the parent is as it was.
  */
 MSN_MUST_CHECK int msn_mm_fork(struct msn_mm *mm, struct msn_address_space *as,
 			       struct msn_mm **out);

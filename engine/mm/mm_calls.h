@@ -198,7 +198,7 @@ MSN_MUST_CHECK int msn_mm_mseal(struct msn_mm *mm, uint64_t addr,
  * [@addr, @addr + @length) "[anon:NAME]", shared "[anon_shmem:NAME]"; NULL
  * takes the name off.  Mappings with different names are never one.
  *
- * -EINVAL unaligned or wrapping, a name of 80 bytes and more (its end
+ * -EINVAL unaligned or wrapping, a name of more than 80 bytes (its end
  * included), or with a character outside ' ' .. '~' or one of \\ ` $ [ ];
  * -EBADF for other memory (what came before is named); -ENOMEM for a hole (the
  * rest is named), or no memory for the name; -EAGAIN for no other memory.

@@ -20,7 +20,7 @@
  *
  * Positions: a struct msn_seg names a segment, or no segment (leaf NULL).  Any
  * call that changes the set makes every position invalid but the ones that it
- * returns; msn_segset_set_value() alone leaves them valid.
+ * returns; msn_segset_set_value() and msn_segset_resize() leave them valid.
  *
  * Memory: calls that may need nodes return -ENOMEM and leave the set as it
  * was.  msn_segset_reserve() makes the next inserts and splits certain to

@@ -23,11 +23,19 @@
 static int discard_one(struct msn_mm *mm, struct msn_seg s,
 		       struct msn_addr_range ar, const struct msn_pma *p)
 {
+	/*
+	 * The object may have given up the page that the kernel made a copy of:
+	 * see keep_copies() of invalidate.c.
+	 */
+	bool may_be_stale =
+		p->need_cow && p->file == msn_memfile_file(mm->memfile);
+
 	if (msn_pma_is_guard(p))
 		return 0;
-	return p->private ? msn_pass(msn_mm_renew(mm, s, ar))
-			  : msn_pass(msn_address_space_advise(mm->as, ar,
-							      MSN_AS_DISCARD));
+	return p->private || may_be_stale
+		       ? msn_pass(msn_mm_renew(mm, s, ar))
+		       : msn_pass(msn_address_space_advise(mm->as, ar,
+							   MSN_AS_DISCARD));
 }
 
 static int discard_kernel(struct msn_mm *mm, struct msn_seg s,

@@ -138,6 +138,30 @@ static void dontneed_brings_the_files_bytes_back(void)
 	}
 }
 
+static void dontneed_shows_what_the_object_has_by_now(void)
+{
+	FOR_BOTH(f, local)
+	{
+		struct msn_mmap_opts o = anon(20, 1);
+
+		set_shared(&f, &o);
+		o.private = false;
+		map(f.mm, o);
+		put(f.mm, AT(20), 'o');
+		o.private = true;
+		o.addr = AT(0);
+		map(f.mm, o);
+		put(f.mm, AT(0), 'x');
+		EXPECT(advise(&f, 20, 1, MADV_REMOVE) == 0);
+		EXPECT(get(f.mm, AT(0)) == 'x');
+		put(f.mm, AT(20), 'n');
+		EXPECT(advise(&f, 0, 1, MADV_DONTNEED) == 0);
+		/* Not the page that the copy was made of. */
+		EXPECT(get(f.mm, AT(0)) == 'n');
+		msn_identity_dec_ref(o.mapping_identity);
+	}
+}
+
 static void dontneed_leaves_shared_data_alone(void)
 {
 	FOR_BOTH(f, local)
@@ -652,6 +676,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(
 			dontneed_makes_private_pages_zero_and_gives_them_back),
 		CHECK_TEST(dontneed_brings_the_files_bytes_back),
+		CHECK_TEST(dontneed_shows_what_the_object_has_by_now),
 		CHECK_TEST(dontneed_leaves_shared_data_alone),
 		CHECK_TEST(dontneed_leaves_a_forks_other_half_alone),
 		CHECK_TEST(locked_memory_is_discarded_only_when_told_so),

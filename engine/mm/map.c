@@ -5,7 +5,7 @@
  *
  * In the order of do_mmap() and mmap_region() of Linux: arguments, place,
  * limits, unmapping what is there, and only then the new mapping, merged with
- * its neighbours where that can be.
+ * its neighbours where that can be.  MAP_POPULATE comes last, without the lock.
  */
 #include "mm/mm_internal.h"
 
@@ -111,23 +111,17 @@ static int insert_placements(struct msn_mm *mm, const struct msn_vma *v,
 	return 0;
 }
 
-/* MAP_POPULATE and the like, where mm puts pages in place itself. */
-static int populate(struct msn_mm *mm, struct msn_seg vma,
-		    struct msn_addr_range ar, const struct msn_mmap_opts *opts)
+/* Are its pages to come now: MAP_POPULATE and the like, or a lock? */
+static bool wants_pages(const struct msn_mm *mm, uint32_t flags,
+			const struct msn_mmap_opts *opts)
 {
-	uint32_t flags = msn_vma_set_value(&mm->vmas, vma)->flags;
 	uint32_t locked = flags & MSN_VMA_LOCK_MASK;
-	int rc;
 
 	if (flags & MSN_VMA_DROPPABLE) /* never locked, but filled as if */
 		locked = mm->def_flags & MSN_VMA_LOCKED;
 	if (locked & MSN_VMA_LOCKONFAULT)
-		return 0;
-	if (opts->platform_effect == MSN_PLATFORM_EFFECT_DEFAULT && !locked)
-		return 0;
-	rc = msn_mm_populate(mm, vma, ar);
-	/* As MAP_POPULATE: what could not be had shows when it is touched. */
-	return opts->require_platform_effect ? msn_pass(rc) : 0;
+		return false;
+	return opts->platform_effect != MSN_PLATFORM_EFFECT_DEFAULT || locked;
 }
 
 /* Puts in place what the caller has, and what the platform needs at once. */
@@ -143,6 +137,8 @@ static int fill_mapping(struct msn_mm *mm, struct msn_seg vma,
 		.required = opts->require_platform_effect,
 	};
 	bool kernel = mm->as->ops->kernel_faults;
+	bool now = opts->require_platform_effect &&
+		   wants_pages(mm, v->flags, opts);
 	int rc = 0;
 
 	msn_write_scope(&mm->active);
@@ -151,9 +147,10 @@ static int fill_mapping(struct msn_mm *mm, struct msn_seg vma,
 		rc = msn_vma_prepare_anon(mm, vma);
 	if (rc == 0)
 		rc = insert_placements(mm, v, list, count);
-	if (rc == 0)
-		rc = kernel ? msn_mm_place_all(mm, vma, ar, commit)
-			    : populate(mm, vma, ar, opts);
+	if (rc == 0 && kernel)
+		rc = msn_mm_place_all(mm, vma, ar, commit);
+	else if (rc == 0 && now)
+		rc = msn_mm_populate(mm, vma, ar);
 	if (rc)
 		msn_mm_drop_pages(mm, ar, false);
 	else
@@ -169,6 +166,7 @@ struct mapping {
 	size_t count;
 	struct msn_vma vma;
 	struct msn_addr_range ar;
+	bool populate; /* once it is done and no lock is held */
 	struct msn_dropped dropped;
 };
 
@@ -243,6 +241,9 @@ static int put_mapping(struct msn_mm *mm, struct mapping *m)
 	/* Cuts were reserved, so this always goes through. */
 	if (rc)
 		msn_mm_unmap_reserved(mm, m->ar, &m->dropped);
+	m->populate = !m->opts->require_platform_effect &&
+		      !mm->as->ops->kernel_faults &&
+		      wants_pages(mm, v->flags, m->opts);
 	return msn_pass(rc);
 }
 
@@ -297,9 +298,15 @@ static int map(struct msn_mm *mm, struct mapping *m, uint64_t *addr)
 	}
 	msn_text_unref(m->vma.name);
 	msn_dropped_let_go(&m->dropped);
-	if (rc == 0)
-		*addr = m->ar.start;
-	return msn_pass(rc);
+	if (rc)
+		return msn_pass(rc);
+	*addr = m->ar.start;
+	if (m->populate) {
+		/* As mm_populate(): what cannot be had comes when touched. */
+		rc = msn_mm_populate_range(mm, m->ar, true);
+		(void)rc;
+	}
+	return 0;
 }
 
 int msn_mm_mmap(struct msn_mm *mm, const struct msn_mmap_opts *opts,

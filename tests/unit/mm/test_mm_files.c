@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- Host files ---------------------------------------------------------- */
@@ -376,6 +378,71 @@ static void a_forks_copies_go_when_their_file_becomes_shorter(void)
 	}
 }
 
+/* ---- Populating ---------------------------------------------------------- */
+
+/* An object during whose first translation another thread lists mappings. */
+struct watched {
+	struct msn_mappable obj;
+	struct msn_mappable *inner;
+	struct msn_mm *mm;
+	pthread_t lister;
+	bool asked, listed;
+};
+
+static void *list_mappings(void *ctx)
+{
+	char *text;
+
+	if (msn_mm_maps(ctx, &text) == 0)
+		free(text);
+	return NULL;
+}
+
+static int watched_translate(struct msn_mappable *obj,
+			     struct msn_obj_range required,
+			     struct msn_obj_range optional, unsigned access,
+			     struct msn_translation *out, size_t max, int *why)
+{
+	struct watched *w = msn_container_of(obj, struct watched, obj);
+	struct timespec limit;
+
+	if (!w->asked) {
+		w->asked = true;
+		CHECK(pthread_create(&w->lister, NULL, list_mappings, w->mm) ==
+		      0);
+		clock_gettime(CLOCK_REALTIME, &limit);
+		limit.tv_sec += 10; /* for ever, if it has to wait */
+		w->listed = !pthread_timedjoin_np(w->lister, NULL, &limit);
+	}
+	return msn_mappable_translate(w->inner, required, optional, access, out,
+				      max, why);
+}
+
+static const struct msn_mappable_ops watched_ops = {
+	.name = "watched",
+	.translate = watched_translate,
+};
+
+static void a_mapping_is_there_before_its_pages_are(void)
+{
+	struct fixture f = setup(false);
+	struct msn_mmap_opts o = anon(10, 4);
+	struct watched w = { .obj.ops = &watched_ops, .mm = f.mm };
+
+	set_shared(&f, &o);
+	w.inner = o.mappable;
+	o.mappable = &w.obj;
+	o.private = false;
+	o.platform_effect = MSN_PLATFORM_EFFECT_POPULATE;
+	map(f.mm, o);
+	EXPECT(w.asked && w.listed);
+	if (!w.listed)
+		pthread_join(w.lister, NULL);
+	EXPECT(msn_mm_placed_bytes(f.mm) == 4 * PAGE);
+	msn_identity_dec_ref(o.mapping_identity);
+	teardown(&f);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -396,6 +463,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(code_on_page_tables_gets_what_a_fault_puts_there),
 		CHECK_TEST(a_debugger_reads_no_page_where_an_object_has_none),
 		CHECK_TEST(a_forks_copies_go_when_their_file_becomes_shorter),
+		CHECK_TEST(a_mapping_is_there_before_its_pages_are),
 		{}
 	};
 

@@ -11,6 +11,9 @@
 
 #include <errno.h>
 
+/* See next_table(). */
+#define POPULATE_BYTES (UINT64_C(2) << 20)
+
 /* Brings in what reads or writes of @ar would.  Both locks are held. */
 static int fault_in(struct msn_mm *mm, struct msn_seg vma,
 		    struct msn_addr_range ar, bool write)
@@ -67,6 +70,35 @@ int msn_mm_populate_as(struct msn_mm *mm, struct msn_seg vma,
 	return msn_pass(fault_in(mm, vma, ar, write));
 }
 
+/*
+ * Pages of one page table (2 MiB) are brought in at a time: others get at pages
+ * between two of them.  No window of fault-around leaves one.
+ */
+static struct msn_addr_range next_table(struct msn_addr_range ar)
+{
+	uint64_t end = (ar.start | (POPULATE_BYTES - 1)) + 1;
+
+	if (end < ar.end)
+		ar.end = end;
+	return ar;
+}
+
+/* The part @ar of the mapping at @s.  Mapping lock held; takes active. */
+static int populate_part(struct msn_mm *mm, struct msn_seg s,
+			 struct msn_addr_range ar)
+{
+	int rc = 0;
+
+	while (rc == 0 && !msn_addr_range_empty(ar)) {
+		struct msn_addr_range now = next_table(ar);
+
+		msn_write_scope(&mm->active);
+		rc = msn_mm_populate(mm, s, now);
+		ar.start = now.end;
+	}
+	return msn_pass(rc);
+}
+
 int msn_mm_populate_range(struct msn_mm *mm, struct msn_addr_range ar,
 			  bool ignore)
 {
@@ -85,8 +117,7 @@ int msn_mm_populate_range(struct msn_mm *mm, struct msn_addr_range ar,
 		if (msn_vma_set_value(&mm->vmas, s)->flags &
 		    MSN_VMA_LOCKONFAULT)
 			continue;
-		msn_write_scope(&mm->active);
-		rc = msn_mm_populate(mm, s, part);
+		rc = populate_part(mm, s, part);
 		if (rc && !ignore)
 			return msn_pass(rc);
 	}

@@ -71,6 +71,17 @@ static void locking_brings_every_page_in(void)
 	}
 }
 
+static void locking_brings_a_long_range_in(void)
+{
+	/* Three tables of pages, the outer ones in part. */
+	struct fixture f = setup(false);
+
+	map(f.mm, anon(500, 600));
+	EXPECT(msn_mm_mlock(f.mm, AT(500), 600 * PAGE, 0) == 0);
+	EXPECT(msn_mm_placed_bytes(f.mm) == 600 * PAGE);
+	teardown(&f);
+}
+
 static void locking_on_fault_brings_nothing_in(void)
 {
 	FOR_BOTH(f, local)
@@ -410,6 +421,7 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(locking_brings_every_page_in),
+		CHECK_TEST(locking_brings_a_long_range_in),
 		CHECK_TEST(locking_on_fault_brings_nothing_in),
 		CHECK_TEST(what_is_locked_already_counts_once),
 		CHECK_TEST(a_hole_ends_locking_and_keeps_what_came_before),

@@ -72,7 +72,10 @@ struct msn_address_space_ops {
 	 */
 	bool kernel_faults;
 
-	/* Replaces what was at m->addr.  0 or -errno (nothing changed). */
+	/*
+	 * Replaces what was at m->addr.  0 or -errno: nothing changed, or, with
+	 * must_commit, it was replaced and the caller takes it out again.
+	 */
 	int (*map_file)(struct msn_address_space *as,
 			const struct msn_as_mapping *m);
 

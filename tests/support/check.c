@@ -8,9 +8,14 @@
 #include "base/fault.h"
 #include "base/rand.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static bool picked(const char *name, int argc, char **argv)
 {
@@ -58,6 +63,26 @@ unsigned check_every_fault(void *(*prepare)(void), int (*body)(void *state),
 		verify(state, rc, fired);
 	} while (fired);
 	return nth - 1;
+}
+
+bool check_asserts(void (*body)(void *ctx), void *ctx)
+{
+	const struct rlimit no_core = { 0, 0 };
+	int status;
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		int null = open("/dev/null", O_WRONLY);
+
+		signal(SIGABRT, SIG_DFL);
+		setrlimit(RLIMIT_CORE, &no_core);
+		dup2(null, STDERR_FILENO);
+		body(ctx);
+		_exit(0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
 uint64_t check_seed(void)

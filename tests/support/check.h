@@ -78,6 +78,9 @@ unsigned check_every_fault(void *(*prepare)(void), int (*body)(void *state),
 			   void (*verify)(void *state, int rc,
 					  const char *name));
 
+/* Does @body end by an assertion?  It runs in a child. */
+bool check_asserts(void (*body)(void *ctx), void *ctx);
+
 /*
  * The seed of this run: MSN_TEST_SEED if set, else fresh.  Printed, so that a
  * failure can be repeated.

@@ -90,9 +90,33 @@ static int finish_read(struct msn_hostfile *hf, struct msn_file_io io,
 	return 0;
 }
 
-/* @result: what the first step gave.  The bytes that are kept come on top. */
+/*
+ * Kept bytes got into the file so often.  Asked before a read: if it is more
+ * often afterwards, neither the file nor the list need have had them.
+ */
+static uint64_t kept_written(struct msn_hostfile *hf)
+{
+	return atomic_load_explicit(&hf->kept_written, memory_order_acquire);
+}
+
+/* Puts what is kept on top of the bytes that came. */
+static int show_kept(struct msn_hostfile *hf, struct msn_file_io io,
+		     uint64_t written, int rc, size_t *done)
+{
+	msn_read_scope(&hf->io_lock);
+	if (kept_written(hf) != written) {
+		*done = 0;
+		rc = finish_read(hf, io, done);
+	}
+	msn_hostfile_kept_show(
+		hf, (struct msn_file_range){ io.offset, io.offset + *done },
+		io.buf);
+	return msn_pass(rc);
+}
+
+/* @result: what the first step gave.  @written: kept_written() before it. */
 static int end_read(struct msn_hostfile *hf, struct msn_file_io io,
-		    ssize_t result, size_t *done)
+		    uint64_t written, ssize_t result, size_t *done)
 {
 	int rc;
 
@@ -102,19 +126,16 @@ static int end_read(struct msn_hostfile *hf, struct msn_file_io io,
 	*done = result < 0 ? 0 : (size_t)result;
 	rc = result < 0 ? read_failed((int)result) : finish_read(hf, io, done);
 	if (*done &&
-	    atomic_load_explicit(&hf->has_kept, memory_order_acquire)) {
-		msn_read_scope(&hf->io_lock);
-		msn_hostfile_kept_show(
-			hf,
-			(struct msn_file_range){ io.offset, io.offset + *done },
-			io.buf);
-	}
+	    (atomic_load_explicit(&hf->has_kept, memory_order_acquire) ||
+	     kept_written(hf) != written))
+		return msn_pass(show_kept(hf, io, written, rc, done));
 	return msn_pass(rc);
 }
 
 static int read_plain(struct msn_hostfile *hf, struct msn_file_io io,
 		      size_t *done)
 {
+	uint64_t written = kept_written(hf);
 	ssize_t n =
 		msn_fault("hostfile.read")
 			? -EIO
@@ -123,7 +144,7 @@ static int read_plain(struct msn_hostfile *hf, struct msn_file_io io,
 
 	count(&hf->did.reads, 1);
 	count(&hf->did.read_bytes, n > 0 ? (size_t)n : 0);
-	return msn_pass(end_read(hf, io, n, done));
+	return msn_pass(end_read(hf, io, written, n, done));
 }
 
 /* ---- Many at once -------------------------------------------------------- */
@@ -133,7 +154,8 @@ struct piece {
 	struct msn_aio_req req;
 	struct batch *batch;
 	struct msn_file_io io;
-	size_t of; /* index of the read that it is a part of */
+	size_t of;	  /* index of the read that it is a part of */
+	uint64_t written; /* kept_written() before it starts */
 };
 
 struct batch {
@@ -169,6 +191,7 @@ static bool cut_piece(struct batch *b, struct piece *p)
 		len = MSN_HOSTFILE_PIECE;
 	p->batch = b;
 	p->of = b->next;
+	p->written = kept_written(b->hf);
 	p->io = (struct msn_file_io){ io->offset + b->cut,
 				      (char *)io->buf + b->cut, len };
 	p->req.op = MSN_AIO_READ;
@@ -198,7 +221,7 @@ static void piece_done(struct msn_aio_req *req)
 	struct piece *p = msn_container_of(req, struct piece, req);
 	struct batch *b = p->batch;
 	size_t done;
-	int rc = end_read(b->hf, p->io, req->result, &done);
+	int rc = end_read(b->hf, p->io, p->written, req->result, &done);
 
 	b->reads++;
 	b->read_bytes += done;
@@ -280,6 +303,7 @@ int msn_hostfile_read_batch(struct msn_file *file, const struct msn_file_io *io,
 static size_t read_cached(struct msn_hostfile *hf, struct msn_file_io io)
 {
 	struct iovec iov = { io.buf, io.len };
+	uint64_t written = kept_written(hf);
 	size_t done = 0;
 	ssize_t n;
 
@@ -291,7 +315,7 @@ static size_t read_cached(struct msn_hostfile *hf, struct msn_file_io io)
 	io.len = (size_t)n;
 	count(&hf->did.reads, 1);
 	count(&hf->did.read_bytes, io.len);
-	return end_read(hf, io, n, &done) ? 0 : done;
+	return end_read(hf, io, written, n, &done) ? 0 : done;
 }
 
 static int read_long(struct msn_hostfile *hf, struct msn_file_io io,
@@ -413,6 +437,7 @@ static int write_alone(struct msn_hostfile *hf, struct store *s)
 
 static int store(struct msn_hostfile *hf, struct store *s)
 {
+	uint64_t size;
 	int rc;
 
 	if (atomic_load_explicit(&hf->has_kept, memory_order_acquire))
@@ -421,6 +446,9 @@ static int store(struct msn_hostfile *hf, struct store *s)
 	if (rc == 0)
 		return 0;
 	msn_write_scope(&hf->io_lock);
+	/* It may have become shorter meanwhile. */
+	if (msn_hostfile_size(hf, &size) == 0 && size < s->r.end)
+		s->r.end = s->size = size;
 	return msn_pass(keep(hf, s, rc));
 }
 

@@ -71,6 +71,8 @@ struct msn_hostfile {
 	struct msn_kept *kept;	   /* in order; changed under io_lock write */
 	uint64_t kept_bytes;	   /* under io_lock */
 	atomic_bool has_kept;	   /* a hint: nothing is kept if false */
+	/* How often kept bytes got into the file; under io_lock write. */
+	atomic_uint_fast64_t kept_written;
 	atomic_uint_fast64_t errors, errors_told; /* of writing back */
 
 	struct msn_hostfile *prev, *next; /* reclaim.c: under its lock */

@@ -78,16 +78,24 @@ static void kept_remove(struct msn_hostfile *hf, struct msn_kept **at)
 	note_kept(hf);
 }
 
+/* Bytes of @r that no piece has. */
+static uint64_t missing(const struct msn_hostfile *hf, struct msn_file_range r)
+{
+	uint64_t bytes = msn_file_range_length(r);
+
+	for (const struct msn_kept *k = hf->kept; k; k = k->next)
+		bytes -= msn_file_range_length(
+			msn_file_range_intersect(k->range, r));
+	return bytes;
+}
+
 /* A new piece for @gap, in front of *@at. */
 static int kept_insert(struct msn_hostfile *hf, struct msn_kept **at,
 		       struct msn_file_range gap, const char *buf)
 {
 	size_t len = msn_file_range_length(gap);
-	struct msn_kept *k;
+	struct msn_kept *k = msn_alloc(sizeof(*k) + len);
 
-	if (hf->kept_bytes + len > MSN_HOSTFILE_KEPT_BYTES)
-		return msn_fail(-ENOSPC);
-	k = msn_alloc(sizeof(*k) + len);
 	if (!k)
 		return msn_fail(-ENOMEM);
 	k->range = gap;
@@ -105,6 +113,8 @@ int msn_hostfile_kept_add(struct msn_hostfile *hf, struct msn_file_range r,
 	struct msn_kept **at = &hf->kept;
 	struct msn_file_range left = r;
 
+	if (hf->kept_bytes + missing(hf, r) > MSN_HOSTFILE_KEPT_BYTES)
+		return msn_fail(-ENOSPC);
 	msn_hostfile_kept_update(hf, r, buf);
 	while (left.start < left.end) {
 		struct msn_file_range gap = left;
@@ -169,6 +179,8 @@ int msn_hostfile_kept_write(struct msn_hostfile *hf, struct msn_file_range r)
 		rc = msn_hostfile_write_host(hf, k->range.start, k->bytes,
 					     msn_file_range_length(k->range));
 		if (rc == 0) {
+			/* Before the hint says that there is nothing. */
+			atomic_fetch_add(&hf->kept_written, 1);
 			kept_remove(hf, at);
 			continue;
 		}

@@ -35,11 +35,14 @@ int msn_hostfile_truncate(struct msn_hostfile *hf, uint64_t size)
 
 	if (size > INT64_MAX)
 		return msn_fail(-EFBIG);
-	rc = set_size(hf, size);
+	/* To the end: who makes it longer meets no copies that are to go. */
+	msn_lock_scope(&hf->maps_lock);
+	rc = msn_hostfile_revalidate_locked(hf);
+	if (rc == 0)
+		rc = set_size(hf, size);
 	if (rc)
 		return msn_pass(rc);
 	/* The size is published: nothing past it is translated any more. */
-	msn_lock_scope(&hf->maps_lock);
 	atomic_store_explicit(&hf->handed_out, end, memory_order_relaxed);
 	msn_hostfile_invalidate_locked(
 		hf, (struct msn_obj_range){ end, msn_page_down(UINT64_MAX) },
@@ -67,10 +70,11 @@ int msn_hostfile_punch_hole(struct msn_mappable *obj, struct msn_obj_range r)
 
 	if (r.end > INT64_MAX)
 		return msn_fail(-EFBIG);
-	rc = punch(hf, r);
-	if (rc)
-		return msn_pass(rc);
 	msn_lock_scope(&hf->maps_lock);
-	msn_hostfile_invalidate_locked(hf, r, false);
-	return msn_pass(msn_hostfile_revalidate_locked(hf));
+	rc = msn_hostfile_revalidate_locked(hf);
+	if (rc == 0)
+		rc = punch(hf, r);
+	if (rc == 0)
+		msn_hostfile_invalidate_locked(hf, r, false);
+	return msn_pass(rc);
 }

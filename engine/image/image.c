@@ -133,8 +133,17 @@ static int fill_span(struct msn_image *img, struct msn_file_range r)
 	return 0;
 }
 
+/* Gives memory back; if the host will not, it is zero at least. */
+static void forget(const struct msn_span *span)
+{
+	if (msn_fault("image.forget") ||
+	    madvise(span->data, span->len, MADV_REMOVE) < 0)
+		memset(span->data, 0, span->len);
+}
+
 /*
- * Takes back what a failed fill may have written, so that nobody ever sees it.
+ * Takes back what a failed fill may have written, so that nobody ever sees it:
+ * the next one counts on zeros.
  */
 static void forget_span(struct msn_image *img, struct msn_file_range r)
 {
@@ -143,8 +152,7 @@ static void forget_span(struct msn_image *img, struct msn_file_range r)
 	while (r.start < r.end &&
 	       msn_windows_map(&img->windows, r, &spans) == 0) {
 		for (size_t i = 0; i < spans.count; i++) {
-			madvise(spans.span[i].data, spans.span[i].len,
-				MADV_REMOVE);
+			forget(&spans.span[i]);
 			r.start += spans.span[i].len;
 		}
 	}

@@ -59,7 +59,7 @@ struct msn_image *msn_image_of(struct msn_file *file);
 
 /*
  * Makes sure that the pages of @r are loaded.  0, or what the source said
- * (-EBADMSG: damaged); then none of @r counts as loaded.  Blocks.
+ * (-EBADMSG: damaged); then what it did not deliver is as it was.  Blocks.
  */
 MSN_MUST_CHECK int msn_image_fill(struct msn_image *img,
 				  struct msn_file_range r);

@@ -73,8 +73,8 @@ struct msn_address_space_ops {
 	bool kernel_faults;
 
 	/*
-	 * Replaces what was at m->addr.  0 or -errno: nothing changed, but that
-	 * with must_commit it may be mapped.
+	 * Replaces what was at m->addr.  0 or -errno: nothing changed, or, with
+	 * must_commit, it was replaced and the caller takes it out again.
 	 */
 	int (*map_file)(struct msn_address_space *as,
 			const struct msn_as_mapping *m);

@@ -26,6 +26,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
 struct local {
 	struct msn_address_space base;
 };
@@ -81,16 +85,29 @@ static void *reserve(struct msn_addr_range ar, int how)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | how, -1, 0);
 }
 
+/*
+ * What is left where the kernel has no room for one more mapping: the pages
+ * leave the page tables and nobody may bring them in again.  Guard pages need
+ * no mapping of their own; a kernel without them (before 6.15) may still have
+ * whole mappings to change.  There is no hole then either, in which something
+ * else of this process could land.
+ */
+static bool shut(struct msn_addr_range ar)
+{
+	size_t len = msn_addr_range_length(ar);
+
+	if (madvise(pointer(ar.start), len, MADV_GUARD_INSTALL) == 0)
+		return true;
+	return mprotect(pointer(ar.start), len, PROT_NONE) == 0 &&
+	       madvise(pointer(ar.start), len, MADV_DONTNEED) == 0;
+}
+
 static void local_unmap(struct msn_address_space *as, struct msn_addr_range ar)
 {
 	(void)as;
-	/*
-	 * Laying the reservation over it fails only if the kernel has no room
-	 * for one more mapping; then dropping the mapping altogether is what is
-	 * left, and makes the hole that this would have been.
-	 */
+	/* The pages may be another's next: better no process than that. */
 	if (reserve(ar, MAP_FIXED) == MAP_FAILED)
-		munmap(pointer(ar.start), msn_addr_range_length(ar));
+		msn_assert(shut(ar));
 }
 
 static int local_protect(struct msn_address_space *as, struct msn_addr_range ar,
@@ -199,9 +216,12 @@ static int local_move(struct msn_address_space *as, struct msn_addr_range from,
 	if (msn_fault("local.move"))
 		return msn_fail(-ENOMEM);
 	rc = move_mappings(from, to);
-	/* What cannot go back either stays where it is, lost to the space. */
-	if (rc && move_back(there, from.start))
-		return msn_pass(rc);
+	if (rc) {
+		/* Copies that cannot go back either are lost to the space. */
+		int lost = move_back(there, from.start);
+
+		(void)lost;
+	}
 	local_unmap(as, rc ? there : from);
 	return msn_pass(rc);
 }

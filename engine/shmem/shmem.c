@@ -76,8 +76,8 @@ static int shmem_copy_mapping(struct msn_mappable *obj,
 }
 
 /*
- * Fills and translates with the data lock held, for reading if @mine is false
- * (then nothing may be missing).  The count, or -errno.
+ * Translates with the data lock held.  Before: nothing is missing.  Returns the
+ * count.
  */
 static int translate_locked(struct msn_shmem *s, struct msn_obj_range required,
 			    struct msn_obj_range optional, bool touched,

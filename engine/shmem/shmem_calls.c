@@ -64,21 +64,18 @@ static int set_size(struct msn_shmem *s, uint64_t size,
 		    struct msn_shmem_taken *gone)
 {
 	uint64_t end = msn_shmem_page_end(size);
+	struct msn_obj_range rest = { size, end };
+	struct msn_obj_range past = { end, msn_page_down(UINT64_MAX) };
 	int rc;
 
 	msn_write_scope(&s->data_lock);
 	if (size <= s->size) {
-		rc = msn_shmem_pages_zero(&s->pages,
-					  (struct msn_obj_range){ size, end });
+		rc = msn_shmem_pages_prepare_take(&s->pages, past, gone);
+		if (rc == 0)
+			rc = msn_shmem_pages_zero(&s->pages, rest);
 		if (rc)
 			return msn_pass(rc);
-		rc = msn_shmem_pages_take(
-			&s->pages,
-			(struct msn_obj_range){ end,
-						msn_page_down(UINT64_MAX) },
-			gone);
-		if (rc)
-			return msn_pass(rc);
+		msn_shmem_pages_take(&s->pages, past, gone);
 	}
 	s->size = size;
 	return 0;
@@ -99,15 +96,13 @@ int msn_shmem_truncate(struct msn_shmem *s, int64_t size)
 	cut.start = msn_shmem_page_end((uint64_t)size);
 	cut.end = msn_shmem_page_end(s->size);
 	rc = set_size(s, (uint64_t)size, &gone);
-	if (rc)
-		return msn_pass(rc);
-	if (!msn_obj_range_empty(cut))
+	if (rc == 0 && !msn_obj_range_empty(cut))
 		msn_mapping_set_invalidate(
 			s->mapped, cut,
 			(struct msn_invalidate_opts){ .invalidate_private =
 							      true });
 	msn_shmem_taken_drop(&s->pages, &gone);
-	return 0;
+	return msn_pass(rc);
 }
 
 /* The step of a punch under the data lock. */
@@ -123,11 +118,15 @@ static int make_hole(struct msn_shmem *s, struct msn_obj_range r,
 		head = r;
 		tail = (struct msn_obj_range){ 0 };
 	}
-	rc = msn_shmem_pages_zero(&s->pages, head);
+	rc = msn_obj_range_empty(pages)
+		     ? 0
+		     : msn_shmem_pages_prepare_take(&s->pages, pages, gone);
+	if (rc == 0)
+		rc = msn_shmem_pages_zero(&s->pages, head);
 	if (rc == 0)
 		rc = msn_shmem_pages_zero(&s->pages, tail);
 	if (rc == 0 && !msn_obj_range_empty(pages))
-		rc = msn_shmem_pages_take(&s->pages, pages, gone);
+		msn_shmem_pages_take(&s->pages, pages, gone);
 	return msn_pass(rc);
 }
 
@@ -142,13 +141,11 @@ int msn_shmem_punch(struct msn_shmem *s, struct msn_obj_range r)
 	if (s->seals & MSN_SHMEM_SEALS_WRITE)
 		return msn_fail(-EPERM);
 	rc = make_hole(s, r, pages, &gone);
-	if (rc)
-		return msn_pass(rc);
 	if (gone.count)
 		msn_mapping_set_invalidate(s->mapped, pages,
 					   (struct msn_invalidate_opts){ 0 });
 	msn_shmem_taken_drop(&s->pages, &gone);
-	return 0;
+	return msn_pass(rc);
 }
 
 static int allocate(struct msn_shmem *s, struct msn_obj_range r, bool keep_size)

@@ -214,34 +214,34 @@ static size_t count_in(const struct msn_shmem_pages *p, struct msn_obj_range r)
 	return n;
 }
 
-int msn_shmem_pages_take(struct msn_shmem_pages *p, struct msn_obj_range r,
-			 struct msn_shmem_taken *out)
+int msn_shmem_pages_prepare_take(struct msn_shmem_pages *p,
+				 struct msn_obj_range r,
+				 struct msn_shmem_taken *taken)
 {
 	size_t count = count_in(p, r);
-	struct msn_seg s;
-	int rc;
 
-	*out = (struct msn_shmem_taken){ 0 };
 	if (!count)
 		return 0;
-	out->ranges = msn_alloc_array(count, sizeof(*out->ranges));
-	if (!out->ranges)
+	taken->ranges = msn_alloc_array(count, sizeof(*taken->ranges));
+	if (!taken->ranges)
 		return msn_fail(-ENOMEM);
-	rc = msn_shmem_set_isolate(&p->set, r, &s);
-	if (rc) {
-		free(msn_steal(out->ranges));
-		return msn_pass(rc);
-	}
+	return msn_pass(msn_shmem_set_isolate(&p->set, r, NULL));
+}
+
+void msn_shmem_pages_take(struct msn_shmem_pages *p, struct msn_obj_range r,
+			  struct msn_shmem_taken *taken)
+{
+	struct msn_seg s = msn_shmem_set_lower(&p->set, r.start);
+
 	while (msn_seg_ok(s) && msn_shmem_set_range(s).start < r.end) {
 		struct msn_obj_range sr = msn_shmem_set_range(s);
 
-		out->ranges[out->count++] = place_of(p, s, sr);
+		msn_assert(msn_obj_range_covers(r, sr));
+		taken->ranges[taken->count++] = place_of(p, s, sr);
 		if (msn_shmem_set_value(&p->set, s)->state != MSN_SHMEM_PLACED)
 			p->allocated_bytes -= msn_obj_range_length(sr);
 		s = msn_shmem_set_remove(&p->set, s);
 	}
-	msn_assert(out->count == count);
-	return 0;
 }
 
 void msn_shmem_taken_drop(struct msn_shmem_pages *p,

@@ -89,13 +89,17 @@ struct msn_shmem_taken {
 };
 
 /*
- * Makes holes of @r.  The references move to @out, to be dropped with
- * msn_shmem_taken_drop() once nobody can follow an old translation any more.  0
- * or -ENOMEM with nothing changed.
+ * Making holes of @r, in two steps.  The first may fail, -ENOMEM, and changes
+ * no page; the second cannot, as long as no page came or went meanwhile.  The
+ * references move to @taken, to be dropped once nobody can follow an old
+ * translation any more.  Zeroed, @taken may be dropped after either step, or
+ * before.
  */
-MSN_MUST_CHECK int msn_shmem_pages_take(struct msn_shmem_pages *p,
-					struct msn_obj_range r,
-					struct msn_shmem_taken *out);
+MSN_MUST_CHECK int msn_shmem_pages_prepare_take(struct msn_shmem_pages *p,
+						struct msn_obj_range r,
+						struct msn_shmem_taken *taken);
+void msn_shmem_pages_take(struct msn_shmem_pages *p, struct msn_obj_range r,
+			  struct msn_shmem_taken *taken);
 void msn_shmem_taken_drop(struct msn_shmem_pages *p,
 			  struct msn_shmem_taken *taken);
 

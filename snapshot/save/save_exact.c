@@ -87,9 +87,13 @@ static int describe(void *ctx, const struct msn_mapping_view *v,
 		    const struct msn_exact_mapping *x)
 {
 	struct exact *e = ctx;
-	struct msn_manifest_mapping *m = &e->m->mappings[e->next++];
-	int rc = number_of(e, x->anon, &m->history);
+	struct msn_manifest_mapping *m = &e->m->mappings[e->next];
+	int rc;
 
+	if (e->next++ == e->m->mapping_count || m->start != v->addr.start ||
+	    m->end != v->addr.end)
+		return msn_fail(-ESTALE); /* nobody kept it still */
+	rc = number_of(e, x->anon, &m->history);
 	if (rc == 0)
 		rc = policy_of(e->m, x->policy, &m->policy);
 	if (rc)
@@ -133,10 +137,15 @@ int msn_save_exact(struct msn_saver *sv)
 	struct exact e = { .m = sv->m };
 	int rc = msn_mm_for_each_exact(sv->mm, describe, &e);
 
+	if (rc == 0 && e.next < sv->m->mapping_count)
+		rc = msn_fail(-ESTALE);
 	if (rc == 0)
 		rc = msn_mm_for_each_present(sv->mm, note_presence, &e);
 	if (rc == 0)
 		rc = describe_space(sv);
 	tdestroy(e.histories, free);
+	if (rc == -ESTALE)
+		return msn_failure_set(sv->why, rc, MSN_FAILURE_ABORTED,
+				       "the space changed while it was saved");
 	return rc ? msn_failure_errno(sv->why, rc, "describing the space") : 0;
 }

@@ -282,11 +282,15 @@ static int save_run(void *ctx, const struct msn_private_run *run)
 			&w->sv->m->mappings[w->mapping];
 		int rc;
 
-		if (m->end <= part.addr.start) {
+		if (w->mapping < w->sv->m->mapping_count &&
+		    m->end <= part.addr.start) {
 			w->mapping++;
 			continue;
 		}
-		msn_assert(m->start <= part.addr.start);
+		if (w->mapping == w->sv->m->mapping_count ||
+		    m->start > part.addr.start)
+			return unreadable(w, part.addr.start / MSN_PAGE_SIZE,
+					  -ESRCH);
 		part.addr.end = run->addr.end < m->end ? run->addr.end : m->end;
 		rc = save_part(w, m, &part);
 		if (rc)

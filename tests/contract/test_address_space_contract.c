@@ -3,11 +3,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/alloc.h"
+#include "base/fd.h"
 #include "memfile/memfile.h"
 #include "platform/address_space.h"
 #include "support/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -428,6 +431,96 @@ static void advice_changes_no_bytes_anywhere(void)
 	}
 }
 
+/* Uses up the mappings that this process may have. */
+struct hog {
+	char *all;
+	size_t len, made; /* every second page has another right */
+};
+
+static void hog_make(struct hog *h)
+{
+	msn_auto(msn_freep) char *max = NULL;
+
+	CHECK(msn_read_file(&max, NULL, AT_FDCWD, "/proc/sys/vm/max_map_count",
+			    64) == 0);
+	h->made = 0;
+	h->len = (strtoul(max, NULL, 10) + 8) * PAGE;
+	h->all = mmap(NULL, h->len, PROT_NONE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	CHECK(h->all != MAP_FAILED);
+}
+
+static char *hog_page(struct hog *h)
+{
+	return h->all + (2 * h->made + 1) * PAGE;
+}
+
+static void hog_eat(struct hog *h)
+{
+	while (mprotect(hog_page(h), PAGE, PROT_READ) == 0)
+		h->made++;
+}
+
+static void hog_ease(struct hog *h)
+{
+	for (int i = 0; i < 64; i++) {
+		h->made--;
+		CHECK(mprotect(hog_page(h), PAGE, PROT_NONE) == 0);
+	}
+}
+
+/* How many pages of the mapping can be read; none of @cut may be. */
+static uint64_t count_reached(struct msn_address_space *as,
+			      struct msn_addr_range cut)
+{
+	uint64_t reached = 0;
+
+	for (uint64_t page = 2; page < 10; page++) {
+		uint64_t addr = BASE + page * PAGE;
+		size_t done;
+		char byte;
+
+		if (msn_address_space_copy_in(as, addr, &byte, 1, false, &done))
+			continue;
+		reached++;
+		EXPECT(byte == '!' && !msn_addr_range_contains(cut, addr));
+	}
+	return reached;
+}
+
+/* What is unmapped may be another's the next moment. */
+static void without_room_for_mappings_nothing_stays_accessible(void)
+{
+	const struct msn_addr_range cuts[] = { ADDRS(4, 6), ADDRS(2, 10),
+					       ADDRS(2, 3), ADDRS(9, 10) };
+	struct hog hog;
+
+	hog_make(&hog);
+	for (size_t i = 0; i < 2 * MSN_ARRAY_LEN(cuts); i++) {
+		struct msn_addr_range cut = cuts[i / 2];
+		struct msn_address_space *as = make_local();
+		struct pages p = make_pages();
+		struct msn_as_mapping m = mapping(&p, i % 2);
+
+		CHECK(msn_address_space_map_file(as, &m) == 0);
+		for (uint64_t page = 2; page < 10; page++)
+			*at(page) = '!';
+		hog_eat(&hog);
+		msn_address_space_unmap(as, cut);
+		EXPECT(count_reached(as, cut) ==
+		       8 - msn_addr_range_length(cut) / PAGE);
+		/* -ENOMEM would tell of a hole in the region. */
+		EXPECT(msync(at(0), 64 * PAGE, MS_ASYNC) == 0);
+		/* Room again: it can be used as before. */
+		hog_ease(&hog);
+		EXPECT(msn_address_space_map_file(as, &m) == 0);
+		EXPECT(*at(4) == (m.cow ? 'c' : '!'));
+		msn_address_space_free(as);
+		free_pages(&p);
+	}
+	CHECK(munmap(hog.all, hog.len) == 0);
+}
+
 static void a_taken_region_is_refused(void)
 {
 	struct msn_address_space *as = make_local(), *second;
@@ -457,6 +550,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(discarding_drops_the_kernels_copies_and_entries),
 		CHECK_TEST(populating_brings_pages_in_or_says_why_not),
 		CHECK_TEST(advice_changes_no_bytes_anywhere),
+		CHECK_TEST(without_room_for_mappings_nothing_stays_accessible),
 		CHECK_TEST(a_taken_region_is_refused),
 		{}
 	};

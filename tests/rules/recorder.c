@@ -7,14 +7,9 @@
 
 #include "mm/mm_internal.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define SIZE (OBJECT_PAGES * PAGE)
 
@@ -301,24 +296,4 @@ const char *recorder_take(struct recorder *r)
 	strcpy(taken, r->log);
 	r->log[0] = '\0';
 	return taken;
-}
-
-bool recorder_dies(void (*body)(void *ctx), void *ctx)
-{
-	const struct rlimit no_core = { 0, 0 };
-	int status;
-	pid_t pid = fork();
-
-	CHECK(pid >= 0);
-	if (pid == 0) {
-		int null = open("/dev/null", O_WRONLY);
-
-		signal(SIGABRT, SIG_DFL);
-		setrlimit(RLIMIT_CORE, &no_core);
-		dup2(null, STDERR_FILENO);
-		body(ctx);
-		_exit(0);
-	}
-	CHECK(waitpid(pid, &status, 0) == pid);
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }

@@ -55,7 +55,4 @@ struct msn_mmap_opts of_recorder(struct recorder *r, uint64_t page,
 /* What was logged since it was last asked for; valid until the next call. */
 const char *recorder_take(struct recorder *r);
 
-/* Does @body end with SIGABRT?  It runs in a child. */
-bool recorder_dies(void (*body)(void *ctx), void *ctx);
-
 #endif /* MSN_TESTS_RULES_RECORDER_H */

@@ -84,8 +84,49 @@ static void copying_one_page(void)
 		EXPECT(msn_memfile_used(g->f.mf) == 513 * PAGE);
 		EXPECT(get(g->f.mm, AT(300)) == 'x');
 		msn_mm_free(child);
-		put(g->f.mm, AT(5), 'z'); /* its own alone again */
 		EXPECT(msn_memfile_used(g->f.mf) == 512 * PAGE);
+	}
+}
+
+static int note_offset(void *ctx, const struct msn_private_run *run)
+{
+	*(uint64_t *)ctx = run->offset;
+	return 0;
+}
+
+/* Where in the memory file page @page is. */
+static uint64_t place_of(struct msn_mm *mm, uint64_t page)
+{
+	struct msn_addr_range r = { AT(page), AT(page + 1) };
+	uint64_t offset = UINT64_MAX;
+
+	CHECK(msn_mm_for_each_private_run(mm, r, note_offset, &offset) == 0);
+	return offset;
+}
+
+static void taken_back(void)
+{
+	ON_GROUND(g)
+	{
+		struct msn_mm *child, *other;
+		uint64_t place;
+
+		map(g->f.mm, anon(0, 4));
+		for (uint64_t i = 0; i < 4; i++)
+			put(g->f.mm, AT(i), 'x');
+		place = place_of(g->f.mm, 1);
+		CHECK(msn_mm_fork(g->f.mm, make_platform(false), &child) == 0);
+		CHECK(msn_mm_fork(g->f.mm, make_platform(false), &other) == 0);
+		put(child, AT(1), 'y');
+		CHECK(msn_mm_munmap(other, AT(1), PAGE) == 0);
+		put(g->f.mm, AT(1), 'z'); /* shared no more */
+		put(g->f.mm, AT(2), 'z'); /* still */
+		EXPECT(place_of(g->f.mm, 1) == place);
+		EXPECT(place_of(child, 1) != place);
+		EXPECT(place_of(g->f.mm, 2) != place + PAGE);
+		EXPECT(get(other, AT(2)) == 'x' && get(child, AT(2)) == 'x');
+		msn_mm_free(child);
+		msn_mm_free(other);
 	}
 }
 
@@ -377,6 +418,9 @@ static const struct check_test rules[] = {
 	{ "a write after a fork copies the page it needs, and no "
 	  "more",
 	  copying_one_page },
+	{ "the last owner of a page takes it back and writes it where "
+	  "it is",
+	  taken_back },
 	{ "mmap: MAP_LOCKED without any right to lock is EPERM",
 	  map_may_not_lock },
 	{ "a place: the highest that fits, and from below once that "

@@ -147,10 +147,10 @@ static void short_without_reason_is_fatal(void)
 		map(g->f.mm, of_recorder(&g->r, 0, 4, false));
 		g->r.broken = true;
 #ifdef MSN_DEBUG_CHECKS
-		EXPECT(recorder_dies(break_promise, g));
+		EXPECT(check_asserts(break_promise, g));
 #endif
 		g->r.broken = false;
-		EXPECT(!recorder_dies(break_promise, g));
+		EXPECT(!check_asserts(break_promise, g));
 	}
 }
 
@@ -305,11 +305,11 @@ static void questions_are_checked(void)
 	struct question odd_room = { &r, PAGES(1, 2), { 1, 4 * PAGE } };
 
 	recorder_init(&r);
-	EXPECT(!recorder_dies(ask, &good));
-	EXPECT(recorder_dies(ask, &empty));
-	EXPECT(recorder_dies(ask, &outside));
-	EXPECT(recorder_dies(ask, &odd));
-	EXPECT(recorder_dies(ask, &odd_room));
+	EXPECT(!check_asserts(ask, &good));
+	EXPECT(check_asserts(ask, &empty));
+	EXPECT(check_asserts(ask, &outside));
+	EXPECT(check_asserts(ask, &odd));
+	EXPECT(check_asserts(ask, &odd_room));
 	recorder_deinit(&r);
 }
 

@@ -78,6 +78,15 @@ unsigned check_every_fault(void *(*prepare)(void), int (*body)(void *state),
 			   void (*verify)(void *state, int rc,
 					  const char *name));
 
+/* Does @body end by an assertion?  It runs in a child. */
+bool check_asserts(void (*body)(void *ctx), void *ctx);
+
+/*
+ * From now on system call @nr of this process fails with @error, a positive
+ * errno.  Cannot be taken back: for a child.  False: the kernel cannot.
+ */
+bool check_forbid_syscall(unsigned nr, unsigned error);
+
 /*
  * The seed of this run: MSN_TEST_SEED if set, else fresh.  Printed, so that a
  * failure can be repeated.

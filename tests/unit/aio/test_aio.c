@@ -15,12 +15,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -532,29 +528,12 @@ static void without_memory_there_is_no_aio(void)
 	}
 }
 
-/* In a child, as a filter cannot be taken off again. */
-static int forbid_io_uring(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { MSN_ARRAY_LEN(code), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -1;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
-}
-
 static int forbidden_child(void)
 {
 	struct msn_aio_opts opts = { .method = MSN_AIO_URING };
 	struct msn_aio *aio;
 
-	if (forbid_io_uring())
+	if (!check_forbid_syscall(SYS_io_uring_setup, EPERM))
 		return 3;
 	if (msn_aio_new(&aio, &opts) != -EPERM)
 		return 1;

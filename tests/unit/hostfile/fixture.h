@@ -133,6 +133,12 @@ static inline int byte_at(struct msn_file *file, uint64_t at)
 	return rc ? -1 : byte;
 }
 
+/* msync of the first pages. */
+static inline int sync_all(struct msn_hostfile *hf)
+{
+	return msn_identity_msync(msn_hostfile_identity(hf), PAGES(0, 4));
+}
+
 /* A mapping space that remembers what it was told. */
 struct recorder {
 	struct msn_mapping_space base;

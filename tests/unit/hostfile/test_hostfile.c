@@ -404,6 +404,53 @@ static void a_file_that_others_shorten_is_noticed(void)
 	host_free(hf);
 }
 
+static void a_truncation_looks_first(void)
+{
+	msn_auto(msn_closep) int other = new_file(IN_MEMORY);
+	struct recorder r = { .base = { &recorder_ops } };
+	struct msn_hostfile *hf;
+	struct msn_mappable *obj;
+
+	fill(other, 8 * PAGE);
+	hf = host_of(dup(other), false);
+	obj = msn_hostfile_mappable(hf);
+	CHECK(msn_mappable_add_mapping(obj, &r.base, ADDRS(0, 8), 0, true) ==
+	      0);
+	/* What others cut off is gone, also if it exists again at once. */
+	CHECK(ftruncate(other, (off_t)PAGE) == 0);
+	CHECK(msn_hostfile_truncate(hf, 8 * PAGE) == 0);
+	EXPECT(r.calls == 1 && r.copies_too);
+	EXPECT(r.last.start == PAGE && r.last.end == 8 * PAGE);
+	msn_mappable_remove_mapping(obj, &r.base, ADDRS(0, 8), 0, true);
+	host_free(hf);
+}
+
+static void a_failed_hole_changes_nothing(void)
+{
+	int fd = new_file(IN_MEMORY);
+	struct msn_hostfile *hf;
+	struct msn_file *file;
+	unsigned nth = 0;
+	bool fired;
+
+	fill(fd, 8 * PAGE);
+	hf = host_of(fd, false);
+	file = file_of(hf);
+	do {
+		int rc;
+
+		msn_fault_arm(++nth);
+		rc = msn_mappable_punch_hole(msn_hostfile_mappable(hf),
+					     PAGES(2, 5));
+		fired = msn_fault_fired();
+		msn_fault_arm(0);
+		EXPECT(fired ? rc < 0 : rc == 0);
+		EXPECT(byte_at(file, 3 * PAGE) == (fired ? 'D' : 0));
+	} while (fired);
+	EXPECT(nth > 2);
+	host_free(hf);
+}
+
 static void a_hole_reads_as_zero_and_leaves_private_copies(void)
 {
 	FOR_EACH_PLACE(p)
@@ -609,7 +656,9 @@ int main(int argc, char **argv)
 		CHECK_TEST(truncation_invalidates_from_the_rounded_end),
 		CHECK_TEST(a_size_that_cannot_be_changes_nothing),
 		CHECK_TEST(a_file_that_others_shorten_is_noticed),
+		CHECK_TEST(a_truncation_looks_first),
 		CHECK_TEST(a_hole_reads_as_zero_and_leaves_private_copies),
+		CHECK_TEST(a_failed_hole_changes_nothing),
 		CHECK_TEST(a_hole_is_refused_with_the_errno_of_linux),
 		CHECK_TEST(another_process_sees_each_store_and_we_see_its),
 		CHECK_TEST(every_failure_leaves_the_file_usable),

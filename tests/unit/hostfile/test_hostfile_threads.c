@@ -107,6 +107,58 @@ static void a_file_cut_short_under_a_copy_is_an_outcome(void)
 	}
 }
 
+/* ---- Truncation ---------------------------------------------------------- */
+
+/* A space that maps the file from page 0 on, and looks at how long it is. */
+struct watcher {
+	struct msn_mapping_space base;
+	int fd;
+	unsigned told, wrong;
+};
+
+static void watch(struct msn_mapping_space *ms, struct msn_addr_range ar,
+		  struct msn_invalidate_opts opts)
+{
+	struct watcher *w = msn_container_of(ms, struct watcher, base);
+	struct stat st;
+
+	w->told++;
+	w->wrong += !opts.invalidate_private || fstat(w->fd, &st) < 0 ||
+		    ar.start < (uint64_t)st.st_size;
+}
+
+static const struct msn_mapping_space_ops watcher_ops = { .invalidate = watch };
+
+static void *truncate_in_turn(void *scene)
+{
+	struct scene *s = scene;
+	unsigned self = atomic_fetch_add(&s->next, 1);
+
+	for (unsigned i = 0; i < 500; i++)
+		if (msn_hostfile_truncate(s->hf, (i + self) % 2 ? LEN : PAGE))
+			atomic_fetch_add(&s->bus, 1);
+	return NULL;
+}
+
+/* Else copies of pages that exist again would go. */
+static void what_a_truncation_takes_lies_past_the_end(void)
+{
+	struct watcher w = { .base.ops = &watcher_ops };
+	struct msn_mappable *obj;
+	struct scene s;
+
+	scene_make(&s, IN_MEMORY, false);
+	w.fd = s.fd;
+	obj = msn_hostfile_mappable(s.hf);
+	CHECK(msn_mappable_add_mapping(obj, &w.base, ADDRS(0, 64), 0, true) ==
+	      0);
+	run_threads(&s, truncate_in_turn);
+	EXPECT(atomic_load(&s.bus) == 0);
+	EXPECT(w.told > 0 && w.wrong == 0);
+	msn_mappable_remove_mapping(obj, &w.base, ADDRS(0, 64), 0, true);
+	scene_free(&s);
+}
+
 /* ---- Windows ------------------------------------------------------------- */
 
 /* Each thread goes through the windows, with a reference on what it reads. */
@@ -258,6 +310,7 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(a_file_cut_short_under_a_copy_is_an_outcome),
+		CHECK_TEST(what_a_truncation_takes_lies_past_the_end),
 		CHECK_TEST(windows_come_and_go_under_their_readers),
 		CHECK_TEST(files_come_and_go_while_room_is_short),
 		CHECK_TEST(long_reads_run_side_by_side),

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/alloc.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "image/image.h"
 #include "support/check.h"
@@ -145,6 +146,29 @@ static void a_failed_fill_leaves_no_bytes_behind(void)
 	msn_image_unref(img);
 }
 
+static void nor_where_the_host_takes_no_memory_back(void)
+{
+	const char *fired;
+
+	for (unsigned nth = 1;; nth++) {
+		struct source *s;
+		struct msn_image *img = make(&s);
+
+		s->bad = 0;
+		msn_fault_arm(nth);
+		EXPECT(byte_at(img, 0) < 0);
+		fired = msn_fault_fired();
+		msn_fault_arm(0);
+		s->bad = UINT64_MAX;
+		s->zero = true;
+		EXPECT(byte_at(img, 0) == 0);
+		msn_image_unref(img);
+		CHECK(fired);
+		if (strcmp(fired, "image.forget") == 0)
+			break;
+	}
+}
+
 static void past_its_end_an_image_has_no_pages(void)
 {
 	struct source *s;
@@ -209,6 +233,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(asking_for_the_descriptor_fills_everything),
 		CHECK_TEST(a_failed_fill_shows_nothing_and_may_be_tried_again),
 		CHECK_TEST(a_failed_fill_leaves_no_bytes_behind),
+		CHECK_TEST(nor_where_the_host_takes_no_memory_back),
 		CHECK_TEST(past_its_end_an_image_has_no_pages),
 		CHECK_TEST(an_offset_knows_the_address_it_came_from),
 		CHECK_TEST(placements_keep_the_image_alive_page_by_page),

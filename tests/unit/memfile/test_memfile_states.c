@@ -7,11 +7,6 @@
 #include "fixture.h"
 #include "memfile/memfile_internal.h"
 
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -182,23 +177,6 @@ static void with_arenas_enough_a_thread_waits(void)
 	done_with(t.mf);
 }
 
-/* From now on this process's kernel does not know system call @nr. */
-static void forget_syscall(unsigned nr)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { MSN_ARRAY_LEN(code), code };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
-		_exit(77);
-}
-
 /* Writes, drops, recycles, drains, takes again.  Is everything zero? */
 static bool comes_back_zeroed(struct msn_memfile *mf)
 {
@@ -235,7 +213,8 @@ static int exit_without(unsigned nr)
 
 	CHECK(pid >= 0);
 	if (pid == 0) {
-		forget_syscall(nr);
+		if (!check_forbid_syscall(nr, ENOSYS))
+			_exit(77);
 		_exit(comes_back_zeroed(make()) ? 0 : 1);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid);

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/fault.h"
 #include "base/fd.h"
 #include "hostfile/hostfile.h"
 #include "mm/mm_calls.h"
@@ -320,6 +321,44 @@ static void a_punched_hole_is_seen_but_leaves_private_copies(void)
 	}
 }
 
+/* Punches everything; the @nth fault point fails.  Its name. */
+static const char *punch_with_fault(struct msn_shmem *s, unsigned nth)
+{
+	const char *fired;
+	int rc;
+
+	msn_fault_arm(nth);
+	rc = msn_shmem_fallocate(s, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				 0, 2 * PAGE);
+	fired = msn_fault_fired();
+	msn_fault_arm(0);
+	EXPECT(rc == 0 || rc == -ENOMEM);
+	return fired;
+}
+
+static void without_the_page_map_a_hole_takes_no_copies_and_no_pages(void)
+{
+	const char *fired = "";
+
+	for (unsigned nth = 1; strcmp(fired, "proc_pages.scan") != 0; nth++) {
+		struct fixture f = setup(true);
+		struct msn_shmem *s = map_object(&f);
+
+		put(f.mm, AT(21) + 1, '!');
+		fired = punch_with_fault(s, nth);
+		CHECK(fired);
+		EXPECT(get(f.mm, AT(21)) == 'b');
+		EXPECT(get(f.mm, AT(21) + 1) == '!');
+		/* Others get other pages than the one that still shows. */
+		map(f.mm, anon(40, 8));
+		for (uint64_t page = 40; page < 48; page++)
+			put(f.mm, AT(page), 'x');
+		EXPECT(get(f.mm, AT(20)) == 'a');
+		msn_identity_dec_ref(msn_shmem_identity(s));
+		teardown(&f);
+	}
+}
+
 static void code_on_page_tables_gets_what_a_fault_puts_there(void)
 {
 	struct fixture f = setup(true);
@@ -460,6 +499,8 @@ int main(int argc, char **argv)
 		CHECK_TEST(two_mappings_of_one_object_show_the_same_bytes),
 		CHECK_TEST(an_object_that_shrinks_and_grows_shows_no_old_bytes),
 		CHECK_TEST(a_punched_hole_is_seen_but_leaves_private_copies),
+		CHECK_TEST(
+			without_the_page_map_a_hole_takes_no_copies_and_no_pages),
 		CHECK_TEST(code_on_page_tables_gets_what_a_fault_puts_there),
 		CHECK_TEST(a_debugger_reads_no_page_where_an_object_has_none),
 		CHECK_TEST(a_forks_copies_go_when_their_file_becomes_shorter),

@@ -432,7 +432,7 @@ static void walk_end(struct fixture *f, int rc)
 
 static int truncate_body(void *state)
 {
-	return msn_shmem_truncate(((struct fixture *)state)->s, 2 * PAGE);
+	return msn_shmem_truncate(((struct fixture *)state)->s, 2 * PAGE - 5);
 }
 
 static void truncate_verify(void *state, int rc, const char *name)
@@ -442,7 +442,10 @@ static void truncate_verify(void *state, int rc, const char *name)
 
 	CHECK(msn_shmem_stat(f->s, &st) == 0);
 	EXPECT(name || rc == 0);
-	EXPECT(st.size_bytes == (rc ? 8 * PAGE : 2 * PAGE));
+	EXPECT(st.size_bytes == (rc ? 8 * PAGE : 2 * PAGE - 5));
+	CHECK(msn_shmem_truncate(f->s, 8 * PAGE) == 0);
+	EXPECT(byte_at(f, 2 * PAGE - 6) == 'a');
+	EXPECT(byte_at(f, 2 * PAGE - 5) == (rc ? 'a' : 0));
 	walk_end(f, rc);
 }
 
@@ -455,14 +458,17 @@ static void a_failed_truncation_changes_nothing(void)
 static int punch_body(void *state)
 {
 	return msn_shmem_fallocate(((struct fixture *)state)->s, PUNCH,
-				   2 * PAGE, 3 * PAGE);
+				   2 * PAGE - 5, 3 * PAGE + 10);
 }
 
 static void punch_verify(void *state, int rc, const char *name)
 {
 	EXPECT(name || rc == 0);
+	EXPECT(byte_at(state, 2 * PAGE - 6) == 'a');
+	EXPECT(byte_at(state, 2 * PAGE - 5) == (rc ? 'a' : 0));
 	EXPECT(byte_at(state, 3 * PAGE) == (rc ? 'a' : 0));
-	EXPECT(byte_at(state, 5 * PAGE) == 'a');
+	EXPECT(byte_at(state, 5 * PAGE + 4) == (rc ? 'a' : 0));
+	EXPECT(byte_at(state, 5 * PAGE + 5) == 'a');
 	walk_end(state, rc);
 }
 

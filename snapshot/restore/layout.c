@@ -18,9 +18,9 @@ static bool has_blank_pages(const struct msn_manifest *m,
 			    const struct msn_manifest_mapping *mapping)
 {
 	const struct msn_manifest_presence *p =
-		msn_manifest_presence_lower(m, mapping->start / MSN_PAGE_SIZE);
+		msn_presence_lower(&m->present, mapping->start / MSN_PAGE_SIZE);
 
-	for (; p && p < m->present + m->present_count &&
+	for (; p && p < m->present.list + m->present.count &&
 	       p->page < mapping->end / MSN_PAGE_SIZE;
 	     p++)
 		if (p->how == MSN_PRESENT_OWN || p->how == MSN_PRESENT_LAZY)

@@ -112,7 +112,7 @@ static int note_presence(void *ctx, struct msn_addr_range r,
 		.how = (uint8_t)how,
 	};
 
-	return msn_pass(msn_manifest_add_presence(e->m, &p));
+	return msn_pass(msn_presence_append(&e->m->present, &p));
 }
 
 static int describe_space(struct msn_saver *sv)

@@ -5,105 +5,52 @@
  */
 #include "oracle/engine_files.h"
 
-#include "base/alloc.h"
+#include "mapping/open_identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* ---- An open file: an identity over that of the inode -------------------- */
+/* ---- /dev/zero: there is one, and it stays ------------------------------- */
 
-struct open_identity {
-	struct msn_identity identity;
-	struct msn_identity *inode; /* a reference; NULL: a device */
-	const char *name;	    /* of a device */
-	atomic_uint refs;
+static void zero_count(struct msn_identity *id)
+{
+	(void)id;
+}
+
+static const char *zero_name(struct msn_identity *id)
+{
+	(void)id;
+	return "/dev/zero";
+}
+
+static uint64_t zero_number(struct msn_identity *id)
+{
+	(void)id;
+	return 5;
+}
+
+static int zero_msync(struct msn_identity *id, struct msn_obj_range r)
+{
+	(void)id;
+	(void)r;
+	return 0;
+}
+
+static const struct msn_identity_ops zero_ops = {
+	.name = "zero device",
+	.inc_ref = zero_count,
+	.dec_ref = zero_count,
+	.mapped_name = zero_name,
+	.device_id = zero_number,
+	.inode_id = zero_number,
+	.msync = zero_msync,
 };
 
-static struct open_identity *of_identity(struct msn_identity *id)
-{
-	return msn_container_of(id, struct open_identity, identity);
-}
-
-static void open_inc_ref(struct msn_identity *id)
-{
-	atomic_fetch_add(&of_identity(id)->refs, 1);
-}
-
-static void open_dec_ref(struct msn_identity *id)
-{
-	struct open_identity *o = of_identity(id);
-
-	if (atomic_fetch_sub(&o->refs, 1) > 1)
-		return;
-	msn_identity_dec_ref(o->inode);
-	free(o);
-}
-
-static const char *open_mapped_name(struct msn_identity *id)
-{
-	struct open_identity *o = of_identity(id);
-
-	return o->inode ? msn_identity_mapped_name(o->inode) : o->name;
-}
-
-static uint64_t open_device_id(struct msn_identity *id)
-{
-	struct open_identity *o = of_identity(id);
-
-	return o->inode ? msn_identity_device_id(o->inode) : 5;
-}
-
-static uint64_t open_inode_id(struct msn_identity *id)
-{
-	struct open_identity *o = of_identity(id);
-
-	return o->inode ? msn_identity_inode_id(o->inode) : 5;
-}
-
-static int open_msync(struct msn_identity *id, struct msn_obj_range r)
-{
-	struct open_identity *o = of_identity(id);
-
-	return o->inode ? msn_identity_msync(o->inode, r) : 0;
-}
-
-static int open_save(struct msn_identity *id, struct msn_identity_saved *out)
-{
-	struct open_identity *o = of_identity(id);
-
-	return o->inode ? msn_identity_save(o->inode, out) : -EOPNOTSUPP;
-}
-
-static const struct msn_identity_ops open_ops = {
-	.name = "open file",
-	.inc_ref = open_inc_ref,
-	.dec_ref = open_dec_ref,
-	.mapped_name = open_mapped_name,
-	.device_id = open_device_id,
-	.inode_id = open_inode_id,
-	.msync = open_msync,
-	.save = open_save,
-};
-
-static struct msn_identity *open_identity_new(struct msn_identity *inode,
-					      const char *name)
-{
-	struct open_identity *o = msn_alloc(sizeof(*o));
-
-	if (!o)
-		die("no memory");
-	o->identity.ops = &open_ops;
-	o->inode = inode;
-	o->name = name;
-	atomic_init(&o->refs, 1);
-	msn_identity_inc_ref(inode);
-	return &o->identity;
-}
+static struct msn_identity zero_identity = { &zero_ops };
 
 /* ---- Opening ------------------------------------------------------------- */
 
@@ -182,10 +129,12 @@ static void open_file(struct engine_files *f, unsigned file)
 	if (file == FILE_PIPE)
 		return;
 	o->zero = file == FILE_ZERO;
-	o->identity = open_identity_new(o->zero ? NULL : inode_identity(inode),
-					f->files.name[file]);
-	if (o->zero)
+	if (o->zero) {
+		o->identity = &zero_identity;
 		return;
+	}
+	if (msn_open_identity_new(&o->identity, inode_identity(inode)))
+		die("no memory");
 	o->mappable = inode->shmem ? msn_shmem_mappable(inode->shmem)
 				   : msn_hostfile_mappable(inode->host);
 }

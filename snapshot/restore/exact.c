@@ -261,6 +261,7 @@ void msn_exacter_finish(struct msn_exacter *x)
 			       .heap = { s->heap_start, s->heap_end },
 			       .future_locks = s->future_locks,
 			       .stuck_locked = s->stuck_locked,
+			       .peak = s->peak,
 			       .policy = s->policy ? x->policies[s->policy - 1]
 						   : NULL });
 }

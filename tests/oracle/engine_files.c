@@ -115,6 +115,12 @@ static struct msn_identity *inode_identity(const struct engine_inode *i)
 			: msn_hostfile_identity(i->host);
 }
 
+static struct msn_mappable *inode_mappable(const struct engine_inode *i)
+{
+	return i->shmem ? msn_shmem_mappable(i->shmem)
+			: msn_hostfile_mappable(i->host);
+}
+
 static void open_file(struct engine_files *f, unsigned file)
 {
 	const struct engine_inode *inode = &f->inode[inode_of(file)];
@@ -135,13 +141,13 @@ static void open_file(struct engine_files *f, unsigned file)
 	}
 	if (msn_open_identity_new(&o->identity, inode_identity(inode)))
 		die("no memory");
-	o->mappable = inode->shmem ? msn_shmem_mappable(inode->shmem)
-				   : msn_hostfile_mappable(inode->host);
+	o->mappable = inode_mappable(inode);
 }
 
-void engine_files_open(struct engine_files *f, struct msn_memfile *mf)
+void engine_files_open(struct engine_files *f, struct msn_memfile *mf,
+		       bool linked)
 {
-	files_open(&f->files);
+	files_open(&f->files, linked);
 	make_shmem(f, FILE_MEM, mf);
 	make_shmem(f, FILE_SEALED, mf);
 	make_shmem(f, FILE_SEALED_FUTURE, mf);
@@ -160,6 +166,99 @@ void engine_files_close(struct engine_files *f)
 			msn_identity_dec_ref(inode_identity(inode));
 	}
 	files_close(&f->files);
+}
+
+/* ---- After a restore ----------------------------------------------------- */
+
+struct finding {
+	const struct engine_files *f;
+	struct engine_files_places *out;
+};
+
+static int note_place(void *ctx, const struct msn_mapping_view *v)
+{
+	struct finding *n = ctx;
+
+	for (unsigned i = 1; v->mappable && i < FILE_COUNT; i++)
+		if (n->f->open[i].identity == v->identity)
+			n->out->at[i] = v->addr.start;
+	return 0;
+}
+
+void engine_files_find(const struct engine_files *f, struct msn_mm *mm,
+		       struct engine_files_places *out)
+{
+	struct finding n = { f, out };
+
+	*out = (struct engine_files_places){ 0 };
+	if (msn_mm_for_each_mapping(mm, note_place, &n))
+		die("cannot look for files");
+}
+
+struct following {
+	struct engine_files *f;
+	const struct engine_files_places *places;
+};
+
+/* Takes over open file @file, and its inode, from the mapping @v of it. */
+static void follow(struct engine_files *f, unsigned file,
+		   const struct msn_mapping_view *v)
+{
+	struct engine_inode *inode = &f->inode[inode_of(file)];
+	struct msn_shmem *shmem = msn_shmem_of(v->mappable);
+	struct msn_hostfile *host = msn_hostfile_of(v->mappable);
+
+	if (!shmem == !inode->shmem && !host == !inode->host) {
+		struct msn_identity *old = inode_identity(inode);
+
+		inode->shmem = shmem;
+		inode->host = host;
+		msn_identity_inc_ref(inode_identity(inode));
+		msn_identity_dec_ref(old);
+	} else {
+		die("file %u came back as something else", file);
+	}
+	msn_identity_inc_ref(v->identity);
+	msn_identity_dec_ref(f->open[file].identity);
+	f->open[file].identity = v->identity;
+	f->open[file].mappable = v->mappable;
+}
+
+static int follow_mapping(void *ctx, const struct msn_mapping_view *v)
+{
+	struct following *n = ctx;
+
+	for (unsigned i = 1; i < FILE_COUNT; i++)
+		if (n->places->at[i] && n->places->at[i] == v->addr.start)
+			follow(n->f, i, v);
+	return 0;
+}
+
+/* Opens again what the space does not map, of an inode that it does. */
+static void open_others(struct engine_files *f,
+			const struct engine_files_places *places)
+{
+	for (unsigned i = 1; i < FILE_COUNT; i++) {
+		const struct engine_inode *inode = &f->inode[inode_of(i)];
+		struct msn_open_file *o = &f->open[i];
+
+		if (places->at[i] || !o->mappable)
+			continue;
+		msn_identity_dec_ref(o->identity);
+		if (msn_open_identity_new(&o->identity, inode_identity(inode)))
+			die("no memory");
+		o->mappable = inode_mappable(inode);
+	}
+}
+
+void engine_files_follow(struct engine_files *f, struct msn_mm *mm,
+			 const struct engine_files_places *places)
+{
+	struct following n = { f, places };
+
+	if (msn_mm_for_each_mapping(mm, follow_mapping, &n))
+		die("cannot follow files");
+	open_others(f, places);
 }
 
 const struct msn_open_file *engine_files_get(struct engine_files *f,

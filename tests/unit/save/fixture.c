@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "fixture.h"
+#include "unit/save/fixture.h"
 
 #include "base/fd.h"
 #include "base/rand.h"

@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "fixture.h"
+#include "unit/save/fixture.h"
 
 #include "base/alloc.h"
 #include "base/fault.h"

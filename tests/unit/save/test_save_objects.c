@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "fixture.h"
+#include "unit/save/fixture.h"
 
 #include "base/alloc.h"
 #include "mapping/open_identity.h"
@@ -296,6 +296,7 @@ static void mappings_by_two_open_files_stay_two(void)
 
 		msn_shmem_set_mapped(s, &o);
 		expect_two_open_files(&f, o);
+		EXPECT(!msn_hostfile_of(view_at(f.mm, 10).mappable));
 		drop(s);
 	}
 }
@@ -318,6 +319,9 @@ static void a_file_is_one_however_it_was_opened(void)
 		       view_at(f.mm, 40).mappable);
 		fill(f.mm, 40, 3);
 		EXPECT(holds(f.mm, 10, 3));
+		EXPECT(msn_hostfile_of(view_at(f.mm, 40).mappable) != hf);
+		EXPECT(msn_hostfile_of(view_at(f.mm, 40).mappable) &&
+		       !msn_shmem_of(view_at(f.mm, 40).mappable));
 		msn_identity_dec_ref(msn_hostfile_identity(hf));
 		remove(path);
 	}

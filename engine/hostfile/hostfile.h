@@ -91,6 +91,9 @@ MSN_MUST_CHECK int msn_hostfile_open(struct msn_hostfile **out,
 struct msn_mappable *msn_hostfile_mappable(struct msn_hostfile *hf);
 struct msn_identity *msn_hostfile_identity(struct msn_hostfile *hf);
 
+/* The host file behind a mappable, or NULL if that is something else. */
+struct msn_hostfile *msn_hostfile_of(struct msn_mappable *obj);
+
 /*
  * What its descriptor was found to be when it was made; seals, which come at
  * any time, as they are now.

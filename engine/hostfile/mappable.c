@@ -167,6 +167,13 @@ static int translate(struct msn_mappable *obj, struct msn_obj_range required,
 	return 1;
 }
 
+struct msn_hostfile *msn_hostfile_of(struct msn_mappable *obj)
+{
+	return obj->ops == &msn_hostfile_mappable_ops
+		       ? msn_hostfile_of_mappable(obj)
+		       : NULL;
+}
+
 const struct msn_mappable_ops msn_hostfile_mappable_ops = {
 	.name = "host file",
 	.add_mapping = add_mapping,

@@ -45,6 +45,11 @@ enum msn_saved_as {
 struct msn_identity_saved {
 	enum msn_saved_as as;
 	struct msn_file_identity file; /* AS_CONTENT: size_bytes is needed */
+	/*
+	 * AS_CONTENT: permission bits (07777) and F_SEAL_*, if the object's
+	 * mappable knows its pages (next_allocated() of mappable.h).
+	 */
+	unsigned mode, seals;
 };
 
 struct msn_identity_ops {

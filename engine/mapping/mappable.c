@@ -193,6 +193,23 @@ int msn_mappable_next_data(struct msn_mappable *obj, struct msn_obj_range r,
 	return msn_pass(rc);
 }
 
+int msn_mappable_next_allocated(struct msn_mappable *obj,
+				struct msn_obj_range r,
+				struct msn_obj_range *out, bool *written)
+{
+	int rc;
+
+	msn_assert(!msn_obj_range_empty(r) && msn_obj_range_page_aligned(r));
+	if (!obj->ops->next_allocated)
+		return msn_fail(-EOPNOTSUPP);
+	rc = obj->ops->next_allocated(obj, r, out, written);
+	msn_assert(rc <= 0 || rc == MSN_MAPPABLE_E_NO_DATA);
+	msn_assert(rc || (!msn_obj_range_empty(*out) &&
+			  msn_obj_range_page_aligned(*out) &&
+			  msn_obj_range_covers(r, *out)));
+	return msn_pass(rc);
+}
+
 /* Asks the files behind the pages of @r, one translation after another. */
 static int resident_by_file(struct msn_mappable *obj, struct msn_obj_range r,
 			    uint8_t *vec)

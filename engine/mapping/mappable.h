@@ -168,6 +168,17 @@ struct msn_mappable_ops {
 	 */
 	int (*resident)(struct msn_mappable *obj, struct msn_obj_range r,
 			uint8_t *vec);
+
+	/*
+	 * 0 and the first pages of @r in a row that the object has, as
+	 * st_blocks counts them, also past its end; *@written: were they
+	 * written or touched, or is all that fallocate() made them?
+	 * MSN_MAPPABLE_E_NO_DATA when there are none; -errno.  Allocates
+	 * nothing.  Locks: as translate().  Optional: -EOPNOTSUPP, for an
+	 * object that does not know or is behind somebody else's back.
+	 */
+	int (*next_allocated)(struct msn_mappable *obj, struct msn_obj_range r,
+			      struct msn_obj_range *out, bool *written);
 };
 
 struct msn_mappable {
@@ -203,6 +214,10 @@ MSN_MUST_CHECK int msn_mappable_next_data(struct msn_mappable *obj,
 					  struct msn_obj_range *out);
 MSN_MUST_CHECK int msn_mappable_resident(struct msn_mappable *obj,
 					 struct msn_obj_range r, uint8_t *vec);
+MSN_MUST_CHECK int msn_mappable_next_allocated(struct msn_mappable *obj,
+					       struct msn_obj_range r,
+					       struct msn_obj_range *out,
+					       bool *written);
 
 /* What was asked of a translate() call and what it said. */
 struct msn_translate_result {

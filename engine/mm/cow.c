@@ -46,19 +46,48 @@ static int copy_pages(struct msn_mm *mm, struct msn_file *from,
 	return 0;
 }
 
+static bool is_own(const struct msn_mm *mm, const struct msn_pma *p)
+{
+	return p->private && p->file == msn_memfile_file(mm->memfile);
+}
+
+/*
+ * Pages whose offsets follow on those of the page below, or end where those of
+ * the page above begin, are one run with it: fewer placements, and fewer pieces
+ * for whoever saves them.  (An offset of 0 is no wish.)
+ */
+static void wish_near(struct msn_mm *mm, struct msn_addr_range ar,
+		      struct msn_memfile_alloc *want)
+{
+	struct msn_seg s = msn_pma_set_find(&mm->pmas, ar.start - 1);
+
+	if (msn_seg_ok(s) && is_own(mm, msn_pma_set_value(&mm->pmas, s))) {
+		want->near = msn_pma_set_value(&mm->pmas, s)->offset +
+			     (ar.start - msn_pma_set_range(s).start);
+		return;
+	}
+	s = msn_pma_set_find(&mm->pmas, ar.end);
+	if (!msn_seg_ok(s) || !is_own(mm, msn_pma_set_value(&mm->pmas, s)))
+		return;
+	want->near = msn_pma_set_value(&mm->pmas, s)->offset +
+		     (ar.end - msn_pma_set_range(s).start);
+	if (want->near)
+		want->direction = MSN_TOP_DOWN;
+}
+
 int msn_mm_take_pages(struct msn_mm *mm, struct msn_addr_range ar,
 		      struct msn_file_range *pages)
 {
+	struct msn_memfile_alloc want = {
+		.length = msn_addr_range_length(ar),
+		.account = mm->account,
+	};
 	int rc = msn_segset_reserve(&mm->pmas.core, 3);
 
-	if (rc == 0)
-		rc = msn_memfile_allocate(
-			mm->memfile,
-			&(struct msn_memfile_alloc){
-				.length = msn_addr_range_length(ar),
-				.account = mm->account },
-			pages);
-	return msn_pass(rc);
+	if (rc)
+		return msn_pass(rc);
+	wish_near(mm, ar, &want);
+	return msn_pass(msn_memfile_allocate(mm->memfile, &want, pages));
 }
 
 int msn_mm_place_fresh(struct msn_mm *mm, struct msn_addr_range ar,
@@ -111,11 +140,6 @@ static int take_over(struct msn_mm *mm, struct msn_addr_range ar)
 	p->need_cow = p->lazy_free = false;
 	msn_pma_set_merge_range(&mm->pmas, ar);
 	return 0;
-}
-
-static bool is_own(const struct msn_mm *mm, const struct msn_pma *p)
-{
-	return p->private && p->file == msn_memfile_file(mm->memfile);
 }
 
 bool msn_mm_is_shared_copy(struct msn_mm *mm, const struct msn_pma *p,

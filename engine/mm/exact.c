@@ -47,6 +47,7 @@ void msn_mm_exact_space(struct msn_mm *mm, struct msn_exact_space *out)
 	*out = (struct msn_exact_space){ .heap = mm->heap,
 					 .future_locks = mm->def_flags,
 					 .stuck_locked = mm->stuck_locked,
+					 .peak = mm->peak,
 					 .policy = mm->policy };
 }
 
@@ -57,6 +58,8 @@ void msn_mm_set_exact_space(struct msn_mm *mm, const struct msn_exact_space *x)
 	mm->def_flags = x->future_locks & MSN_VMA_LOCK_MASK;
 	mm->sizes.locked += x->stuck_locked - mm->stuck_locked;
 	mm->stuck_locked = x->stuck_locked;
+	if (x->peak > mm->peak)
+		mm->peak = x->peak;
 	msn_policy_ref(x->policy);
 	msn_policy_unref(mm->policy);
 	mm->policy = x->policy;

@@ -32,6 +32,7 @@ struct msn_exact_space {
 	struct msn_addr_range heap;
 	uint32_t future_locks; /* mlockall(MCL_FUTURE): flags of new mappings */
 	uint64_t stuck_locked; /* bytes that count as locked in no mapping */
+	uint64_t peak;	       /* the most that was ever mapped; 0: not known */
 	struct msn_policy *policy; /* set_mempolicy(); NULL; borrowed */
 };
 
@@ -51,6 +52,8 @@ enum msn_presence {
 	MSN_PRESENT_OBJECT,  /* the page of the object that is mapped */
 	MSN_PRESENT_GUARD,   /* a guard page (MADV_GUARD_INSTALL) */
 	MSN_PRESENT_LAZY,    /* as OWN, but given up (MADV_FREE) */
+	/* Of an object, not a space: allocated and never written. */
+	MSN_PRESENT_RESERVED,
 };
 
 /*

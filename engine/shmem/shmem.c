@@ -184,6 +184,17 @@ static int shmem_resident(struct msn_mappable *obj, struct msn_obj_range r,
 	return 0;
 }
 
+static int shmem_next_allocated(struct msn_mappable *obj,
+				struct msn_obj_range r,
+				struct msn_obj_range *out, bool *written)
+{
+	struct msn_shmem *s = shmem_of(obj);
+
+	msn_read_scope(&s->data_lock);
+	return msn_pass(
+		msn_shmem_pages_next_allocated(&s->pages, r, out, written));
+}
+
 static const struct msn_mappable_ops shmem_mappable_ops = {
 	.name = "shared memory",
 	.add_mapping = shmem_add_mapping,
@@ -194,6 +205,7 @@ static const struct msn_mappable_ops shmem_mappable_ops = {
 	.check_mmap = shmem_check_mmap,
 	.next_data = shmem_next_data,
 	.resident = shmem_resident,
+	.next_allocated = shmem_next_allocated,
 };
 
 /* ---- As an identity ------------------------------------------------------ */
@@ -253,7 +265,9 @@ static int shmem_save(struct msn_identity *id, struct msn_identity_saved *out)
 		.as = MSN_SAVED_AS_CONTENT,
 		.file = { .dev_minor = 1,
 			  .inode = s->inode,
-			  .size_bytes = msn_shmem_page_end(s->size) },
+			  .size_bytes = s->size },
+		.mode = s->mode,
+		.seals = s->seals,
 	};
 	return 0;
 }
@@ -312,6 +326,10 @@ int msn_shmem_new(struct msn_shmem **out, const struct msn_shmem_opts *opts)
 	if (rc)
 		return msn_pass(rc);
 	s->size = opts->size;
+	if (opts->was) {
+		s->mode = opts->was->mode;
+		s->seals = opts->was->seals;
+	}
 	*out = s;
 	return 0;
 }

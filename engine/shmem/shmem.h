@@ -43,11 +43,21 @@ struct msn_shmem_opts {
 	uint64_t size;		     /* bytes, up to INT64_MAX */
 	const char *name; /* as maps shows it; NULL: "/dev/zero (deleted)" */
 	msn_account_id account; /* pays for its pages */
+	/*
+	 * What one was that is made again; NULL: 0777, and F_SEAL_SEAL, so
+	 * that nobody can seal it.
+	 */
+	const struct msn_shmem_was *was;
+};
+
+struct msn_shmem_was {
+	unsigned mode;	/* permission bits */
+	unsigned seals; /* F_SEAL_* */
 };
 
 /*
- * Makes an object that cannot be sealed (F_SEAL_SEAL is set).  0; -EINVAL for
- * a size that no file can have; -ENOMEM.
+ * Makes an object without pages.  0; -EINVAL for a size that no file can have;
+ * -ENOMEM.
  */
 MSN_MUST_CHECK int msn_shmem_new(struct msn_shmem **out,
 				 const struct msn_shmem_opts *opts);
@@ -136,6 +146,16 @@ MSN_MUST_CHECK int64_t msn_shmem_seek(struct msn_shmem *s, int64_t offset,
  */
 MSN_MUST_CHECK int msn_shmem_add_seals(struct msn_shmem *s, unsigned seals);
 unsigned msn_shmem_get_seals(struct msn_shmem *s);
+
+/*
+ * Gives an object that is made again its pages, whatever its seals say and
+ * without changing its size.  The pages of @r come to be as zeros, written or
+ * as fallocate() leaves them; msn_shmem_put() writes whole pages.  0 or -errno.
+ */
+MSN_MUST_CHECK int msn_shmem_populate(struct msn_shmem *s,
+				      struct msn_obj_range r, bool written);
+MSN_MUST_CHECK int msn_shmem_put(struct msn_shmem *s, const void *bytes,
+				 size_t len, uint64_t offset);
 
 /* In how many places the object is mapped: runs of addresses in a space. */
 uint64_t msn_shmem_place_count(struct msn_shmem *s);

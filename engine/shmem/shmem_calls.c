@@ -308,6 +308,27 @@ ssize_t msn_shmem_pwrite(struct msn_shmem *s, const void *buf, size_t len,
 	return write_locked(s, buf, len, at);
 }
 
+int msn_shmem_populate(struct msn_shmem *s, struct msn_obj_range r,
+		       bool written)
+{
+	msn_write_scope(&s->data_lock);
+	return written ? msn_pass(msn_shmem_pages_fill(&s->pages, r, true))
+		       : msn_pass(msn_shmem_pages_reserve(&s->pages, r));
+}
+
+int msn_shmem_put(struct msn_shmem *s, const void *bytes, size_t len,
+		  uint64_t offset)
+{
+	struct msn_obj_range r = { offset, offset + len };
+	int rc;
+
+	msn_write_scope(&s->data_lock);
+	rc = msn_shmem_pages_fill(&s->pages, r, true);
+	return rc ? msn_pass(rc)
+		  : msn_pass(msn_shmem_pages_write(&s->pages, offset, bytes,
+						   len));
+}
+
 /* The end of the data pages that begin at @at, or @at where there is a hole. */
 static int data_end(struct msn_shmem *s, uint64_t at, uint64_t end,
 		    uint64_t *out)

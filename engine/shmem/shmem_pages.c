@@ -325,6 +325,30 @@ int msn_shmem_pages_next(const struct msn_shmem_pages *p,
 	return MSN_MAPPABLE_E_NO_DATA;
 }
 
+int msn_shmem_pages_next_allocated(const struct msn_shmem_pages *p,
+				   struct msn_obj_range r,
+				   struct msn_obj_range *out, bool *written)
+{
+	for (struct msn_seg s = msn_shmem_set_lower(&p->set, r.start);
+	     msn_seg_ok(s) && msn_shmem_set_range(s).start < r.end;
+	     s = msn_seg_next(s)) {
+		struct msn_obj_range part =
+			msn_obj_range_intersect(r, msn_shmem_set_range(s));
+		int rc;
+
+		*written = msn_shmem_set_value(&p->set, s)->state !=
+			   MSN_SHMEM_UNWRITTEN;
+		if (!*written) {
+			*out = part;
+			return 0;
+		}
+		rc = next_in(p, s, part, MSN_SHMEM_FIND_RESIDENT, out);
+		if (rc != MSN_MAPPABLE_E_NO_DATA)
+			return msn_pass(rc);
+	}
+	return MSN_MAPPABLE_E_NO_DATA;
+}
+
 /* Bytes of the placed segment @s for which the host has memory. */
 static int placed_bytes(const struct msn_shmem_pages *p, struct msn_seg s,
 			uint64_t *bytes)

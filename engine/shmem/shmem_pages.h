@@ -135,6 +135,12 @@ MSN_MUST_CHECK int msn_shmem_pages_next(const struct msn_shmem_pages *p,
 					enum msn_shmem_find what,
 					struct msn_obj_range *out);
 
+/* msn_mappable_ops.next_allocated(). */
+MSN_MUST_CHECK int
+msn_shmem_pages_next_allocated(const struct msn_shmem_pages *p,
+			       struct msn_obj_range r,
+			       struct msn_obj_range *out, bool *written);
+
 /* Bytes of pages that are allocated, as in st_blocks.  0 or -errno. */
 MSN_MUST_CHECK int msn_shmem_pages_allocated(const struct msn_shmem_pages *p,
 					     uint64_t *bytes);

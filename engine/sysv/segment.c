@@ -126,6 +126,14 @@ static int segment_resident(struct msn_mappable *obj, struct msn_obj_range r,
 	return msn_pass(msn_mappable_resident(data_of(obj), r, vec));
 }
 
+static int segment_next_allocated(struct msn_mappable *obj,
+				  struct msn_obj_range r,
+				  struct msn_obj_range *out, bool *written)
+{
+	return msn_pass(
+		msn_mappable_next_allocated(data_of(obj), r, out, written));
+}
+
 static const struct msn_mappable_ops segment_ops = {
 	.name = "System V shared memory",
 	.add_mapping = segment_add_mapping,
@@ -135,6 +143,7 @@ static const struct msn_mappable_ops segment_ops = {
 	.punch_hole = segment_punch_hole,
 	.next_data = segment_next_data,
 	.resident = segment_resident,
+	.next_allocated = segment_next_allocated,
 };
 
 /* ---- Life ---------------------------------------------------------------- */

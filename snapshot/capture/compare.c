@@ -376,7 +376,8 @@ static const char *what_differs(const struct piece *p)
 	case MSN_MAPPING_FILE:
 		return file_differs(p);
 	case MSN_MAPPING_OBJECT:
-		if (!p->v->mappable)
+		/* Of a process, copies of an object are private memory. */
+		if (!p->v->mappable || p->v->private)
 			return "kind";
 		return same_object_offset(p) ? NULL : "offset";
 	default:

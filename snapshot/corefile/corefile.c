@@ -48,14 +48,26 @@ static int failed(const struct core *c, int rc)
 
 /* ---- Memory -------------------------------------------------------------- */
 
+/* Over what is in the batch: stored pages of one layer. */
+static int read_layer(struct core *c, const struct msn_core_layer *l,
+		      struct msn_addr_range ar)
+{
+	uint64_t page = ar.start / MSN_PAGE_SIZE + l->shift;
+	uint64_t count = msn_addr_range_length(ar) / MSN_PAGE_SIZE;
+
+	msn_extents_blank(l->x, page, count, c->batch);
+	return msn_pass(msn_reader_read(c->r.reader, l->x, page, count,
+					c->batch, c->r.why));
+}
+
 /* Bytes of the addresses @ar of one mapping: a file's, then stored ones. */
 static int read_batch(struct core *c, const struct msn_manifest_mapping *v,
 		      int host, struct msn_addr_range ar)
 {
 	size_t len = msn_addr_range_length(ar);
-	const struct msn_extents *x;
-	uint64_t shift, page;
+	struct msn_core_layers layers = msn_core_layers(c->r.m, v);
 	ssize_t n = 0;
+	int rc = 0;
 
 	if (host >= 0)
 		n = msn_pread_full(host, c->batch, len,
@@ -64,11 +76,9 @@ static int read_batch(struct core *c, const struct msn_manifest_mapping *v,
 		return msn_failure_errno(c->r.why, (int)n, "reading %s",
 					 v->name);
 	memset(c->batch + n, 0, len - (size_t)n);
-	x = msn_core_extents(c->r.m, v, &shift);
-	page = ar.start / MSN_PAGE_SIZE + shift;
-	msn_extents_blank(x, page, len / MSN_PAGE_SIZE, c->batch);
-	return msn_pass(msn_reader_read(
-		c->r.reader, x, page, len / MSN_PAGE_SIZE, c->batch, c->r.why));
+	for (size_t i = layers.count; rc == 0 && i-- > 0;)
+		rc = read_layer(c, &layers.list[i], ar);
+	return msn_pass(rc);
 }
 
 /* Writes pages that are not zero; the others become holes. */
@@ -94,18 +104,14 @@ static int write_batch(struct core *c, const struct msn_core_segment *s,
 static uint64_t skip_gap(const struct core *c, const struct msn_core_segment *s,
 			 uint64_t at, uint64_t end)
 {
-	const struct msn_extent *e;
-	const struct msn_extents *x;
-	uint64_t shift, page;
+	struct msn_core_layers layers =
+		msn_core_layers(c->r.m, &c->r.m->mappings[s->mapping]);
 
 	if (s->host)
 		return at;
-	x = msn_core_extents(c->r.m, &c->r.m->mappings[s->mapping], &shift);
-	page = at / MSN_PAGE_SIZE + shift;
-	e = msn_extents_lower(x, page);
-	if (!e || e->page >= page + (end - at) / MSN_PAGE_SIZE)
-		return end;
-	return e->page > page ? (e->page - shift) * MSN_PAGE_SIZE : at;
+	return msn_core_next_stored(&layers, at / MSN_PAGE_SIZE,
+				    end / MSN_PAGE_SIZE) *
+	       MSN_PAGE_SIZE;
 }
 
 static int report(struct core *c, uint64_t bytes)

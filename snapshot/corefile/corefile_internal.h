@@ -68,13 +68,24 @@ MSN_MUST_CHECK int msn_core_plan_make(struct msn_core_plan *p,
 				      const struct msn_manifest *m);
 void msn_core_plan_deinit(struct msn_core_plan *p);
 
-/*
- * The pages behind a mapping, and what to add to the number of an address's
- * page to get the number there (wrapping).
- */
-const struct msn_extents *msn_core_extents(const struct msn_manifest *m,
-					   const struct msn_manifest_mapping *v,
-					   uint64_t *shift);
+/* Stored pages behind a mapping. */
+struct msn_core_layer {
+	const struct msn_extents *x;
+	uint64_t shift; /* from the number of an address's page; wrapping */
+};
+
+/* All of them: a page of a layer hides that of those after it. */
+struct msn_core_layers {
+	struct msn_core_layer list[2];
+	size_t count;
+};
+
+struct msn_core_layers msn_core_layers(const struct msn_manifest *m,
+				       const struct msn_manifest_mapping *v);
+
+/* The first page in [@page, @end) that is stored in some layer, or @end. */
+uint64_t msn_core_next_stored(const struct msn_core_layers *l, uint64_t page,
+			      uint64_t end);
 
 /* ---- threads.c: blobs of capture ----------------------------------------- */
 

@@ -20,42 +20,73 @@
  */
 #define CORE_GAP_BYTES (UINT64_C(64) << 30)
 
-const struct msn_extents *msn_core_extents(const struct msn_manifest *m,
-					   const struct msn_manifest_mapping *v,
-					   uint64_t *shift)
+struct msn_core_layers msn_core_layers(const struct msn_manifest *m,
+				       const struct msn_manifest_mapping *v)
 {
-	*shift = 0;
-	if (v->kind != MSN_MAPPING_OBJECT)
-		return &m->pages;
-	*shift = v->offset / MSN_PAGE_SIZE - v->start / MSN_PAGE_SIZE;
-	return &m->objects[v->object].pages;
+	struct msn_core_layers l = { 0 };
+
+	if (!v->shared || v->kind != MSN_MAPPING_OBJECT)
+		l.list[l.count++] = (struct msn_core_layer){ &m->pages, 0 };
+	if (v->kind == MSN_MAPPING_OBJECT)
+		l.list[l.count++] = (struct msn_core_layer){
+			&m->objects[v->object].pages,
+			v->offset / MSN_PAGE_SIZE - v->start / MSN_PAGE_SIZE,
+		};
+	return l;
+}
+
+uint64_t msn_core_next_stored(const struct msn_core_layers *l, uint64_t page,
+			      uint64_t end)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		uint64_t shift = l->list[i].shift;
+		const struct msn_extent *e =
+			msn_extents_lower(l->list[i].x, page + shift);
+
+		if (e && e->page <= page + shift)
+			return page;
+		if (e && e->page - shift < end)
+			end = e->page - shift;
+	}
+	return end;
 }
 
 /* The stored pages of one mapping, as runs of addresses. */
 struct cursor {
-	const struct msn_extents *x;
-	uint64_t shift;
+	struct msn_core_layers layers;
 	struct msn_addr_range left; /* of the mapping */
 };
 
-static bool next_run(struct cursor *c, struct msn_addr_range *out)
+/* The end of the run of stored pages that @page is in; itself if in none. */
+static uint64_t run_end(const struct msn_core_layers *l, uint64_t page)
 {
-	uint64_t page = c->left.start / MSN_PAGE_SIZE + c->shift;
-	uint64_t end = page + msn_addr_range_length(c->left) / MSN_PAGE_SIZE;
-	const struct msn_extent *e =
-		page < end ? msn_extents_lower(c->x, page) : NULL;
-	const struct msn_extent *stop = c->x->list + c->x->count;
 	uint64_t at;
 
-	if (!e || e->page >= end)
+	do {
+		at = page;
+		for (size_t i = 0; i < l->count; i++) {
+			uint64_t shift = l->list[i].shift;
+			const struct msn_extent *e =
+				msn_extents_lower(l->list[i].x, page + shift);
+
+			if (e && e->page <= page + shift)
+				page = e->page + e->count - shift;
+		}
+	} while (page != at);
+	return page;
+}
+
+static bool next_run(struct cursor *c, struct msn_addr_range *out)
+{
+	uint64_t end = c->left.end / MSN_PAGE_SIZE, at;
+
+	at = msn_core_next_stored(&c->layers, c->left.start / MSN_PAGE_SIZE,
+				  end);
+	if (at >= end)
 		return false;
-	at = e->page > page ? e->page : page;
-	out->start = (at - c->shift) * MSN_PAGE_SIZE;
-	for (; e < stop && e->page <= at && at < end; e++)
-		at = e->page + e->count;
-	if (at > end)
-		at = end;
-	out->end = (at - c->shift) * MSN_PAGE_SIZE;
+	out->start = at * MSN_PAGE_SIZE;
+	at = run_end(&c->layers, at);
+	out->end = (at < end ? at : end) * MSN_PAGE_SIZE;
 	c->left.start = out->end;
 	return true;
 }
@@ -170,12 +201,11 @@ static int plan_mapping(struct msn_core_plan *p, const struct msn_manifest *m,
 			size_t i)
 {
 	const struct msn_manifest_mapping *v = &m->mappings[i];
-	struct cursor c = { .left = { v->start, v->end } }, look;
+	struct cursor c = { msn_core_layers(m, v), { v->start, v->end } };
+	struct cursor look = c;
 	struct msn_addr_range run;
 	bool stored;
 
-	c.x = msn_core_extents(m, v, &c.shift);
-	look = c;
 	stored = next_run(&look, &run);
 	if (v->kind == MSN_MAPPING_FILE)
 		return msn_pass(plan_file(p, m, i, c, stored));

@@ -3,8 +3,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * A walk goes over a range of addresses with one extent list a side.  Each step
- * takes the longest run on which both sides are of one state; most steps are
+ * A walk goes over a range of addresses and looks on each side at what shows: a
+ * page of the space's own, or one of the object beneath it.  Each step takes
+ * the longest run on which both sides are of one state; most steps are
  * decided by the states alone, the others go into the batch.  A batch is a list
  * of extents numbered from 0 for each side, so that pages that lie far apart in
  * the space are still read with many reads in flight.
@@ -25,24 +26,25 @@
 /* What a side shows at a page. */
 enum page_state {
 	PAGE_ZERO,
-	PAGE_BENEATH, /* no page of its own: what is mapped there, not stored */
+	PAGE_BENEATH, /* what is mapped there, whose bytes are not stored */
 	PAGE_STORED,
 };
 
 struct side {
 	struct msn_manifest *m;
 	struct msn_reader *reader;
-	const struct msn_extents *list; /* of this walk */
-	uint64_t shift;			/* address page minus list page */
 	uint8_t *buf;
 	struct msn_extent *batch;
 	size_t batch_extents;
 };
 
 struct look {
+	const struct msn_manifest_mapping *mapping; /* NULL: none */
 	enum page_state state;
-	const struct msn_extent *extent; /* NULL: no page of its own */
-	uint64_t until;			 /* the state holds below this page */
+	bool own;			 /* private, not the object's */
+	const struct msn_extent *extent; /* NULL: none has the page */
+	uint64_t first;			 /* address page of the extent */
+	uint64_t until;			 /* all this holds below this page */
 };
 
 struct diff {
@@ -50,7 +52,8 @@ struct diff {
 	struct msn_failure *why;
 	struct msn_diff_summary sum;
 	struct side side[2];
-	bool shared; /* this walk is over shared memory */
+	bool objects; /* this walk is over what objects show on both sides */
+	bool shared;  /* and nobody has copies of it */
 
 	uint64_t *page; /* address page of each page of the batch */
 	bool *whole;	/* counts as changed without being compared */
@@ -173,14 +176,34 @@ static int tell_progress(struct diff *d)
 
 /* ---- The batch -----------------------------------------------------------*/
 
+static struct look look_at(const struct side *s, uint64_t page, uint64_t end);
+
+/* What of the run that @l has is at @page, as page @at of a batch. */
+static struct msn_extent part_of(const struct look *l, uint64_t page,
+				 uint32_t count, uint64_t at)
+{
+	return (struct msn_extent){
+		.page = at,
+		.count = count,
+		.pack = l->extent->pack,
+		.frame = l->extent->frame,
+		.at = l->extent->at + (uint32_t)(page - l->first),
+	};
+}
+
 /* Reads one page of the batch alone; a failure names its address. */
 static int read_alone(struct diff *d, struct side *s, uint64_t page)
 {
+	struct look l = look_at(s, page, page + 1);
 	struct msn_failure f = {};
+	struct msn_extent one;
+	struct msn_extents list = { &one, 1, 1 };
 	int rc;
 
-	rc = msn_reader_read(s->reader, s->list, page - s->shift, 1, s->buf,
-			     &f);
+	if (l.state != PAGE_STORED)
+		return 0;
+	one = part_of(&l, page, 1, 0);
+	rc = msn_reader_read(s->reader, &list, 0, 1, s->buf, &f);
 	if (!rc)
 		return 0;
 	return msn_failure_set(d->why, rc, f.kind,
@@ -271,18 +294,9 @@ static int flush(struct diff *d)
 static void batch_side(struct diff *d, struct side *s, const struct look *l,
 		       uint64_t page, uint32_t n)
 {
-	uint64_t skip;
-
-	if (l->state != PAGE_STORED)
-		return;
-	skip = page - s->shift - l->extent->page;
-	s->batch[s->batch_extents++] = (struct msn_extent){
-		.page = d->batch_pages,
-		.count = n,
-		.pack = l->extent->pack,
-		.frame = l->extent->frame,
-		.at = l->extent->at + (uint32_t)skip,
-	};
+	if (l->state == PAGE_STORED)
+		s->batch[s->batch_extents++] =
+			part_of(l, page, n, d->batch_pages);
 }
 
 static int batch_add(struct diff *d, const struct look look[2], uint64_t page,
@@ -332,46 +346,85 @@ static size_t mapping_lower(const struct msn_manifest *m, uint64_t addr)
 	return low;
 }
 
-/* What stands at @page, which is in no extent, and how far. */
-static void look_beneath(const struct side *s, uint64_t page, struct look *l)
+/* The mapping at @page, or NULL; and how far that is so. */
+static void look_for_mapping(const struct side *s, uint64_t page,
+			     struct look *l)
 {
 	size_t i = mapping_lower(s->m, page << MSN_PAGE_SHIFT);
 	const struct msn_manifest_mapping *v;
 	uint64_t edge;
 
-	l->state = PAGE_ZERO;
 	if (i == s->m->mapping_count)
 		return;
 	v = &s->m->mappings[i];
 	edge = v->start >> MSN_PAGE_SHIFT;
 	if (edge <= page) {
 		edge = v->end >> MSN_PAGE_SHIFT;
-		if (v->kind != MSN_MAPPING_ANON)
-			l->state = PAGE_BENEATH;
+		l->mapping = v;
 	}
 	if (edge < l->until)
 		l->until = edge;
 }
 
-static struct look look_at(const struct diff *d, const struct side *s,
-			   uint64_t page, uint64_t end)
+/* The run of @list at @page, if any; @shift: address page minus list page. */
+static void look_for_extent(const struct msn_extents *list, uint64_t shift,
+			    uint64_t page, struct look *l)
 {
-	struct look l = { .until = end };
-	const struct msn_extent *e;
+	const struct msn_extent *e = msn_extents_lower(list, page - shift);
 	uint64_t edge;
 
-	e = msn_extents_lower(s->list, page - s->shift);
-	edge = e ? e->page + s->shift : end;
-	if (e && edge <= page) {
+	if (!e)
+		return;
+	edge = e->page + shift;
+	if (edge <= page) {
+		l->extent = e;
+		l->first = edge;
+		l->state = e->pack == MSN_EXTENT_ZERO ? PAGE_ZERO : PAGE_STORED;
 		edge += e->count;
-		l.extent = e;
-		l.state = e->pack == MSN_EXTENT_ZERO ? PAGE_ZERO : PAGE_STORED;
 	}
-	if (edge < l.until)
-		l.until = edge;
-	if (!l.extent && !d->shared)
-		look_beneath(s, page, &l);
+	if (edge < l->until)
+		l->until = edge;
+}
+
+static struct look look_at(const struct side *s, uint64_t page, uint64_t end)
+{
+	struct look l = { .state = PAGE_ZERO, .until = end };
+	const struct msn_manifest_mapping *v;
+
+	look_for_mapping(s, page, &l);
+	v = l.mapping;
+	if (!v || !v->shared)
+		look_for_extent(&s->m->pages, 0, page, &l);
+	l.own = l.extent;
+	if (!v || l.own || v->kind == MSN_MAPPING_ANON)
+		return l;
+	if (v->kind == MSN_MAPPING_OBJECT)
+		look_for_extent(&s->m->objects[v->object].pages,
+				(v->start >> MSN_PAGE_SHIFT) -
+					(v->offset >> MSN_PAGE_SHIFT),
+				page, &l);
+	else
+		l.state = PAGE_BENEATH;
 	return l;
+}
+
+static bool shows_object(const struct look *l)
+{
+	return l->mapping && l->mapping->kind == MSN_MAPPING_OBJECT;
+}
+
+/* Is there nothing to compare, in this walk? */
+static bool is_passed(const struct diff *d, const struct look look[2])
+{
+	if (look[0].state == PAGE_ZERO && look[1].state == PAGE_ZERO)
+		return true;
+	if (d->objects)
+		return false;
+	/* Where both show an object, the other walk looks. */
+	if (shows_object(&look[0]) && shows_object(&look[1]))
+		return true;
+	/* Neither has pages of its own: what is mapped there is told apart. */
+	return !look[0].own && !look[1].own;
 }
 
 static bool same_place(const struct diff *d, const struct look look[2],
@@ -382,12 +435,11 @@ static bool same_place(const struct diff *d, const struct look look[2],
 
 	for (int i = 0; i < 2; i++) {
 		const struct msn_extent *e = look[i].extent;
-		const struct side *s = &d->side[i];
 
 		if (look[i].state != PAGE_STORED)
 			return false;
-		pack[i] = &s->m->packs[e->pack];
-		at[i] = e->at + (page - s->shift - e->page);
+		pack[i] = &d->side[i].m->packs[e->pack];
+		at[i] = e->at + (page - look[i].first);
 	}
 	return pack[0]->id == pack[1]->id &&
 	       pack[0]->generation == pack[1]->generation && at[0] == at[1];
@@ -399,16 +451,13 @@ static int walk_step(struct diff *d, uint64_t *page, uint64_t end)
 	uint64_t start = *page, until;
 
 	for (int i = 0; i < 2; i++)
-		look[i] = look_at(d, &d->side[i], start, end);
+		look[i] = look_at(&d->side[i], start, end);
 	until = look[0].until < look[1].until ? look[0].until : look[1].until;
 	*page = until;
 	for (int i = 0; i < 2; i++)
-		if (look[i].state == PAGE_STORED)
+		if (look[i].state == PAGE_STORED && (d->objects || look[i].own))
 			d->done_pages += until - start;
-	/* Neither has pages of its own: what is mapped there is told apart. */
-	if (!look[0].extent && !look[1].extent)
-		return 0;
-	if (look[0].state == PAGE_ZERO && look[1].state == PAGE_ZERO)
+	if (is_passed(d, look))
 		return 0;
 	if (same_place(d, look, start)) {
 		d->sum.same_place_pages += until - start;
@@ -452,15 +501,11 @@ static uint64_t last_page(const struct diff *d)
 
 static int walk_private(struct diff *d)
 {
-	for (int i = 0; i < 2; i++) {
-		d->side[i].list = &d->side[i].m->pages;
-		d->side[i].shift = 0;
-	}
-	d->shared = false;
+	d->objects = d->shared = false;
 	return walk(d, 0, last_page(d));
 }
 
-/* Compares what two mappings of shared memory show where they meet. */
+/* Compares what two mappings of objects show where they meet. */
 static int walk_object(struct diff *d, const struct msn_manifest_mapping *v[2])
 {
 	uint64_t start = v[0]->start > v[1]->start ? v[0]->start : v[1]->start;
@@ -469,14 +514,8 @@ static int walk_object(struct diff *d, const struct msn_manifest_mapping *v[2])
 	if (start >= end || v[0]->kind != MSN_MAPPING_OBJECT ||
 	    v[1]->kind != MSN_MAPPING_OBJECT)
 		return 0;
-	for (int i = 0; i < 2; i++) {
-		struct side *s = &d->side[i];
-
-		s->list = &s->m->objects[v[i]->object].pages;
-		s->shift = (v[i]->start >> MSN_PAGE_SHIFT) -
-			   (v[i]->offset >> MSN_PAGE_SHIFT);
-	}
-	d->shared = true;
+	d->objects = true;
+	d->shared = v[0]->shared && v[1]->shared;
 	return walk(d, start >> MSN_PAGE_SHIFT, end >> MSN_PAGE_SHIFT);
 }
 

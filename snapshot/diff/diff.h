@@ -3,15 +3,15 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * Compares mappings by address, then private pages, then the pages of shared
- * memory that only the spaces know.  Pages that stand at the same place of the
- * same generation of the same pack are equal without being read; the others are
- * read and compared byte by byte.
+ * Compares mappings by address, then private pages, then what mappings of
+ * objects that only the spaces know show, copied pages or the object's.  Pages
+ * that stand at the same place of the same generation of the same pack are
+ * equal without being read; the others are read and compared byte by byte.
  *
  * A page that one snapshot has and the other does not is compared with what
- * the other shows there: zeros, where that is anonymous memory or nothing; a
- * page that stands in for a host file's page counts as changed whole, because
- * the file's bytes are not in the store.
+ * the other shows there: zeros, where that is anonymous memory or nothing; the
+ * object's page, where there is one; a page that stands in for a host file's
+ * page counts as changed whole, because the file's bytes are not in the store.
  *
  * Memory: both manifests and two batches of MSN_DIFF_BATCH_PAGES pages.
  */

@@ -51,15 +51,18 @@ struct msn_manifest *msn_manifest_free(struct msn_manifest *m)
 	free(m->mappings);
 	free(m->packs);
 	msn_extents_deinit(&m->pages);
-	for (size_t i = 0; i < m->object_count; i++)
+	for (size_t i = 0; i < m->object_count; i++) {
+		free(m->objects[i].name);
+		free(m->objects[i].present.list);
 		msn_extents_deinit(&m->objects[i].pages);
+	}
 	free(m->objects);
 	for (size_t i = 0; i < m->blob_count; i++) {
 		free(m->blobs[i].name);
 		msn_extents_deinit(&m->blobs[i].pages);
 	}
 	free(m->blobs);
-	free(m->present);
+	free(m->present.list);
 	free(m->policies);
 	free(m);
 	return NULL;
@@ -235,14 +238,46 @@ int msn_manifest_add_mapping(struct msn_manifest *m,
 	return 0;
 }
 
-int msn_manifest_add_presence(struct msn_manifest *m,
-			      const struct msn_manifest_presence *run)
+int msn_manifest_add_object(struct msn_manifest *m,
+			    const struct msn_manifest_object *object,
+			    uint32_t *index)
 {
-	int rc = table_grow((void **)&m->present, m->present_count,
-			    sizeof(*m->present));
+	msn_auto(msn_freep) char *name = NULL;
+	struct msn_manifest_object *o;
+	int rc;
+
+	if (object->name) {
+		if (strlen(object->name) > MSN_MAPPING_NAME_MAX)
+			return msn_fail(-E2BIG);
+		name = msn_strdup(object->name);
+		if (!name)
+			return msn_fail(-ENOMEM);
+	}
+	rc = table_grow((void **)&m->objects, m->object_count,
+			sizeof(*m->objects));
+	if (rc)
+		return msn_pass(rc);
+	*index = (uint32_t)m->object_count;
+	o = &m->objects[m->object_count++];
+	*o = *object;
+	o->name = msn_steal(name);
+	return 0;
+}
+
+uint64_t msn_manifest_object_pages(const struct msn_manifest_object *o)
+{
+	return (o->size_bytes >> MSN_PAGE_SHIFT) +
+	       !!(o->size_bytes & MSN_PAGE_MASK);
+}
+
+int msn_presence_append(struct msn_presence_list *list,
+			const struct msn_manifest_presence *run)
+{
+	int rc = table_grow((void **)&list->list, list->count,
+			    sizeof(*list->list));
 
 	if (rc == 0)
-		m->present[m->present_count++] = *run;
+		list->list[list->count++] = *run;
 	return msn_pass(rc);
 }
 
@@ -268,19 +303,19 @@ int msn_manifest_policy_index(struct msn_manifest *m,
 }
 
 const struct msn_manifest_presence *
-msn_manifest_presence_lower(const struct msn_manifest *m, uint64_t page)
+msn_presence_lower(const struct msn_presence_list *list, uint64_t page)
 {
-	size_t low = 0, high = m->present_count;
+	size_t low = 0, high = list->count;
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
-		if (m->present[mid].page + m->present[mid].count <= page)
+		if (list->list[mid].page + list->list[mid].count <= page)
 			low = mid + 1;
 		else
 			high = mid;
 	}
-	return low < m->present_count ? &m->present[low] : NULL;
+	return low < list->count ? &list->list[low] : NULL;
 }
 
 const char *msn_manifest_attr(const struct msn_manifest *m, const char *key)

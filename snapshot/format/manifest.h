@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 /* Newest version of the encoding that this program reads and writes. */
-#define MSN_MANIFEST_VERSION 1
+#define MSN_MANIFEST_VERSION 2
 
 /*
  * A mapping of 20 encoded bytes becomes two structs of some 150 and a name of
@@ -86,7 +86,16 @@ struct msn_manifest_mapping {
 	uint32_t history;     /* 0: none; at most the number of mappings */
 	bool forked;	      /* with a history only */
 	uint32_t policy;      /* 0: none; 1 + index into the policy table */
+	/* FILE, OBJECT: by which open file of it; two make two mappings. */
+	uint32_t opened;
 };
+
+/* Do pages that are in no extent show a file's or an object's? */
+static inline bool
+msn_manifest_mapping_backed(const struct msn_manifest_mapping *v)
+{
+	return v->kind == MSN_MAPPING_FILE || v->kind == MSN_MAPPING_OBJECT;
+}
 
 /* Every bit that vm_flags can have (enum msn_vma_flag). */
 #define MSN_MANIFEST_VM_FLAGS ((UINT32_C(1) << 26) - 1)
@@ -94,7 +103,13 @@ struct msn_manifest_mapping {
 /* Pages that are in place.  @how is enum msn_presence of mm/exact.h. */
 struct msn_manifest_presence {
 	uint64_t page, count; /* count > 0 */
-	uint8_t how;	      /* 1 to 5 */
+	uint8_t how;	      /* 1 to 5; of an object 1 or 6 */
+};
+
+/* Ascending by page, disjoint. */
+struct msn_presence_list {
+	struct msn_manifest_presence *list;
+	size_t count;
 };
 
 #define MSN_MANIFEST_NODE_WORDS 16
@@ -110,13 +125,25 @@ struct msn_manifest_space {
 	uint32_t future_locks;	       /* bits of vm_flags */
 	uint32_t policy;       /* 0: none; 1 + index into the policy table */
 	uint64_t stuck_locked; /* bytes; page multiple */
+	/* The most that was ever mapped, bytes; page multiple; 0: not known. */
+	uint64_t peak;
 };
 
-/* Shared anonymous memory: its pages once, however often it is mapped. */
+/* Memory that only the space knows: its pages once, however often mapped. */
 struct msn_manifest_object {
-	uint64_t size_bytes; /* page multiple */
+	uint64_t size_bytes; /* page multiple unless @exact */
 	struct msn_extents pages;
+
+	/* What no mapping of it tells; only if @exact. */
+	bool exact;
+	char *name;	      /* as a maps listing shows it; else NULL */
+	uint32_t mode, seals; /* 07777; F_SEAL_* */
+	/* Pages that are there, past the end too; each stored one is. */
+	struct msn_presence_list present;
 };
+
+/* The object's size, rounded up to pages. */
+uint64_t msn_manifest_object_pages(const struct msn_manifest_object *o);
 
 /* Opaque state beside the memory: registers, a VMM's devices. */
 struct msn_manifest_blob {
@@ -163,8 +190,7 @@ struct msn_manifest {
 	size_t blob_count;
 
 	struct msn_manifest_space space;
-	struct msn_manifest_presence *present; /* ascending, disjoint */
-	size_t present_count;
+	struct msn_presence_list present;
 	struct msn_manifest_policy *policies;
 	size_t policy_count;
 };
@@ -237,9 +263,14 @@ MSN_MUST_CHECK int
 msn_manifest_add_mapping(struct msn_manifest *m,
 			 const struct msn_manifest_mapping *mapping);
 
+/* The same for an object, whose pages come later; *@index becomes its own. */
 MSN_MUST_CHECK int
-msn_manifest_add_presence(struct msn_manifest *m,
-			  const struct msn_manifest_presence *run);
+msn_manifest_add_object(struct msn_manifest *m,
+			const struct msn_manifest_object *object,
+			uint32_t *index);
+
+MSN_MUST_CHECK int msn_presence_append(struct msn_presence_list *list,
+				       const struct msn_manifest_presence *run);
 
 /* Index of an equal policy in the table, which is added if need be. */
 MSN_MUST_CHECK int
@@ -249,7 +280,7 @@ msn_manifest_policy_index(struct msn_manifest *m,
 
 /* The first run that contains @page or lies above it, or NULL. */
 const struct msn_manifest_presence *
-msn_manifest_presence_lower(const struct msn_manifest *m, uint64_t page);
+msn_presence_lower(const struct msn_presence_list *list, uint64_t page);
 
 /* The attribute's value, or NULL. */
 const char *msn_manifest_attr(const struct msn_manifest *m, const char *key);

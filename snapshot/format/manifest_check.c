@@ -16,6 +16,8 @@
 
 /* Page numbers of a 64-bit address space. */
 #define PAGE_NUMBER_END (UINT64_C(1) << (64 - MSN_PAGE_SHIFT))
+/* The same of the largest file: INT64_MAX bytes. */
+#define OBJECT_PAGES_MAX (UINT64_C(1) << (63 - MSN_PAGE_SHIFT))
 
 #define PERMS_ALL 7
 #define NAME_MUT_MAX 2
@@ -25,6 +27,12 @@
 #define PRESENCE_ZERO 2
 #define PRESENCE_LAZY 5
 #define PRESENCE_MAX PRESENCE_LAZY
+#define PRESENCE_RESERVED 6 /* of an object */
+
+#define MODE_ALL 07777
+/* F_SEAL_* of fcntl(2) */
+#define SEALS_ALL 0x3f
+#define SEAL_WRITE 0x8
 
 const char *msn_snapshot_name_check(const char *name)
 {
@@ -146,13 +154,19 @@ static bool flags_agree(const struct msn_manifest_mapping *p)
 			 : !(f & FLAG_SHARED);
 }
 
+/* Shared, and may ever be written through. */
+static bool writes_object(const struct msn_manifest_mapping *p)
+{
+	return (p->vm_flags & FLAG_SHARED) && (p->vm_flags & FLAG_MAYWRITE);
+}
+
 /* What @p says beyond a listing, against what the listing says. */
 static const char *exact_check(const struct msn_manifest *m,
 			       const struct msn_manifest_mapping *p)
 {
 	if (!p->exact)
 		return p->vm_flags || p->anon_offset || p->history ||
-				       p->forked || p->policy
+				       p->forked || p->policy || p->opened
 			       ? "a mapping is exact and says that it is not"
 			       : NULL;
 	if (!flags_agree(p))
@@ -168,15 +182,17 @@ static const char *exact_check(const struct msn_manifest *m,
 		return "a mapping has a history that does not exist";
 	if (p->policy > m->policy_count)
 		return "a mapping names a policy that is not in the table";
+	if (p->opened && !msn_manifest_mapping_backed(p))
+		return "a mapping without a file is of an open file";
+	if (p->kind == MSN_MAPPING_OBJECT && writes_object(p) &&
+	    (m->objects[p->object].seals & SEAL_WRITE))
+		return "a mapping may write an object that is sealed";
 	return NULL;
 }
 
 static const char *mapping_check(const struct msn_manifest *m,
 				 const struct msn_manifest_mapping *p)
 {
-	bool backed =
-		p->kind == MSN_MAPPING_FILE || p->kind == MSN_MAPPING_OBJECT;
-
 	if (p->kind < MSN_MAPPING_ANON || p->kind > MSN_MAPPING_KERNEL)
 		return "a mapping is of no known kind";
 	if (!msn_page_aligned(p->start | p->end | p->offset))
@@ -191,7 +207,8 @@ static const char *mapping_check(const struct msn_manifest *m,
 		return "a mapping has a mode that does not exist";
 	if (!p->name || strlen(p->name) > MSN_MAPPING_NAME_MAX)
 		return "a mapping's name is missing or too long";
-	if (!backed && (p->dev_major || p->dev_minor || p->inode))
+	if (!msn_manifest_mapping_backed(p) &&
+	    (p->dev_major || p->dev_minor || p->inode))
 		return "a mapping without a file has an inode";
 	if (p->kind == MSN_MAPPING_OBJECT && p->object >= m->object_count)
 		return "a mapping names an object that is not in the table";
@@ -236,67 +253,106 @@ static bool run_is_mapped(const struct msn_manifest *m, uint64_t page,
 	}
 }
 
-static const char *pages_are_mapped(const struct msn_manifest *m)
+/* Is one of the mappings that a run from @page on meets shared?  @j: the last.
+ */
+static bool meets_shared(const struct msn_manifest *m, uint64_t page, size_t j)
+{
+	for (size_t i = j + 1;
+	     i-- > 0 && m->mappings[i].end > page << MSN_PAGE_SHIFT;)
+		if (m->mappings[i].shared)
+			return true;
+	return false;
+}
+
+static const char *private_pages_check(const struct msn_manifest *m)
 {
 	size_t j = 0;
 
-	for (size_t i = 0; i < m->pages.count; i++)
-		if (!run_is_mapped(m, m->pages.list[i].page,
-				   m->pages.list[i].count, &j))
+	for (size_t i = 0; i < m->pages.count; i++) {
+		const struct msn_extent *e = &m->pages.list[i];
+
+		if (!run_is_mapped(m, e->page, e->count, &j))
 			return "a private page is in no mapping";
+		if (meets_shared(m, e->page, j))
+			return "a private page is in a shared mapping";
+	}
 	return NULL;
 }
 
-/*
- * Can pages of all mappings that the run meets be in place as it says?  @j is
- * the last of them.
- */
+/* Can a page of @v be in place as @how says? */
+static bool page_can_be(const struct msn_manifest_mapping *v, uint8_t how)
+{
+	switch (how) {
+	case PRESENCE_OWN:
+	case PRESENCE_LAZY:
+		return v->exact && !v->shared;
+	case PRESENCE_ZERO:
+		return v->exact && v->kind == MSN_MAPPING_ANON;
+	default:
+		return v->exact;
+	}
+}
+
+/* The same for all mappings that the run meets; @j: the last of them. */
 static bool run_can_be(const struct msn_manifest *m,
 		       const struct msn_manifest_presence *p, size_t j)
 {
-	for (size_t i = j; m->mappings[i].end > p->page << MSN_PAGE_SHIFT;
-	     i--) {
-		const struct msn_manifest_mapping *v = &m->mappings[i];
-
-		if (!v->exact)
+	for (size_t i = j + 1;
+	     i-- > 0 && m->mappings[i].end > p->page << MSN_PAGE_SHIFT;)
+		if (!page_can_be(&m->mappings[i], p->how))
 			return false;
-		if (p->how == PRESENCE_OWN || p->how == PRESENCE_LAZY) {
-			if (v->shared)
-				return false;
-		} else if (p->how == PRESENCE_ZERO) {
-			if (v->kind != MSN_MAPPING_ANON)
-				return false;
-		}
-		if (i == 0)
-			break;
-	}
 	return true;
 }
 
-static const char *presence_check(const struct msn_manifest *m)
+/* In order, and below @end. */
+static const char *presence_check(const struct msn_presence_list *list,
+				  uint64_t end, const char *outside)
 {
 	uint64_t at = 0;
-	size_t j = 0;
 
-	for (size_t i = 0; i < m->present_count; i++) {
-		const struct msn_manifest_presence *p = &m->present[i];
+	for (size_t i = 0; i < list->count; i++) {
+		const struct msn_manifest_presence *p = &list->list[i];
 
 		if (p->count == 0)
 			return "a run of pages is empty";
 		if (p->page < at)
 			return "runs of pages overlap or are out of order";
-		if (p->page >= PAGE_NUMBER_END ||
-		    p->count > PAGE_NUMBER_END - p->page ||
-		    !run_is_mapped(m, p->page, p->count, &j))
-			return "a page that is in place is in no mapping";
+		if (p->page >= end || p->count > end - p->page)
+			return outside;
+		at = p->page + p->count;
+	}
+	return NULL;
+}
+
+static const char *space_presence_check(const struct msn_manifest *m)
+{
+	static const char outside[] =
+		"a page that is in place is in no mapping";
+	const char *text =
+		presence_check(&m->present, PAGE_NUMBER_END, outside);
+	size_t j = 0;
+
+	for (size_t i = 0; !text && i < m->present.count; i++) {
+		const struct msn_manifest_presence *p = &m->present.list[i];
+
+		if (!run_is_mapped(m, p->page, p->count, &j))
+			return outside;
 		if (p->how < PRESENCE_OWN || p->how > PRESENCE_MAX)
 			return "pages are in place in no known way";
 		if (!run_can_be(m, p, j))
 			return "pages are in place as their mapping's cannot "
 			       "be";
-		at = p->page + p->count;
 	}
-	return NULL;
+	return text;
+}
+
+static uint64_t mapped_bytes(const struct msn_manifest *m)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < m->mapping_count; i++)
+		sum += m->mappings[i].end - m->mappings[i].start;
+	return sum;
 }
 
 static const char *space_check(const struct msn_manifest *m)
@@ -312,7 +368,73 @@ static const char *space_check(const struct msn_manifest *m)
 	/* A sum with what is locked shall not wrap. */
 	if (!msn_page_aligned(s->stuck_locked) || s->stuck_locked > INT64_MAX)
 		return "what counts as locked is no number of pages";
+	if (!msn_page_aligned(s->peak))
+		return "the most that was mapped is no number of pages";
+	if (s->peak && s->peak < mapped_bytes(m))
+		return "more is mapped than ever was";
 	return NULL;
+}
+
+/*
+ * Are all pages of @e among those that are there?  *@j is the first run that
+ * the search looks at: extents come in order.
+ */
+static bool is_there(const struct msn_presence_list *list,
+		     const struct msn_extent *e, size_t *j)
+{
+	uint64_t at = e->page, end = e->page + e->count;
+
+	while (at < end) {
+		const struct msn_manifest_presence *p;
+
+		if (*j == list->count)
+			return false;
+		p = &list->list[*j];
+		if (p->page + p->count <= at) {
+			++*j;
+			continue;
+		}
+		if (p->page > at || p->how != PRESENCE_OWN)
+			return false;
+		at = p->page + p->count;
+	}
+	return true;
+}
+
+/* Runs of pages that are there, among them each stored one. */
+static const char *object_presence_check(const struct msn_manifest_object *o)
+{
+	const char *text =
+		presence_check(&o->present, OBJECT_PAGES_MAX,
+			       "a page that is there is past an object's end");
+	size_t j = 0;
+
+	for (size_t i = 0; !text && i < o->present.count; i++)
+		if (o->present.list[i].how != PRESENCE_OWN &&
+		    o->present.list[i].how != PRESENCE_RESERVED)
+			return "an object's pages are there in no known way";
+	for (size_t i = 0; !text && i < o->pages.count; i++)
+		if (!is_there(&o->present, &o->pages.list[i], &j))
+			return "an object's page has bytes and is not there";
+	return text;
+}
+
+/* What an object says beyond its bytes. */
+static const char *exact_object_check(const struct msn_manifest_object *o)
+{
+	if (!o->exact)
+		return o->name || o->mode || o->seals || o->present.count
+			       ? "an object is exact and says that it is not"
+			       : NULL;
+	if (!o->name || strlen(o->name) > MSN_MAPPING_NAME_MAX)
+		return "an object's name is missing or too long";
+	if (o->mode & ~(uint32_t)MODE_ALL)
+		return "an object has mode bits that do not exist";
+	if (o->seals & ~(uint32_t)SEALS_ALL)
+		return "an object has seals that do not exist";
+	if (o->size_bytes > INT64_MAX)
+		return "an object is larger than a file can be";
+	return object_presence_check(o);
 }
 
 static const char *objects_check(const struct msn_manifest *m)
@@ -321,10 +443,12 @@ static const char *objects_check(const struct msn_manifest *m)
 		const struct msn_manifest_object *o = &m->objects[i];
 		const char *text;
 
-		if (!msn_page_aligned(o->size_bytes))
+		if (!o->exact && !msn_page_aligned(o->size_bytes))
 			return "an object's size is not a page multiple";
-		text = extents_check(&o->pages, o->size_bytes >> MSN_PAGE_SHIFT,
+		text = extents_check(&o->pages, msn_manifest_object_pages(o),
 				     m->pack_count);
+		if (!text)
+			text = exact_object_check(o);
 		if (text)
 			return text;
 	}
@@ -392,9 +516,9 @@ const char *msn_manifest_check(const struct msn_manifest *m)
 	if (!text)
 		text = extents_check(&m->pages, PAGE_NUMBER_END, m->pack_count);
 	if (!text)
-		text = pages_are_mapped(m);
+		text = private_pages_check(m);
 	if (!text)
-		text = presence_check(m);
+		text = space_presence_check(m);
 	if (!text)
 		text = space_check(m);
 	if (!text)

@@ -270,6 +270,7 @@ static int get_mapping(struct decoder *d, struct msn_manifest_mapping *p,
 	p->history = t->history;
 	p->forked = t->forked;
 	p->policy = t->policy;
+	p->opened = t->opened;
 	if (!pages_to_bytes(t->first_page, &p->anon_offset))
 		return broken(d, "a mapping was made past the last address");
 	return msn_pass(get_text(d, &p->name, t->name));
@@ -309,6 +310,51 @@ static int get_packs(struct decoder *d, const Memsnap__V1__Manifest *pb)
 	return 0;
 }
 
+static int get_presence(struct decoder *d, struct msn_presence_list *out,
+			const Memsnap__V1__Presence *x)
+{
+	uint64_t end = 0;
+	int rc;
+
+	if (!x)
+		return 0;
+	if (x->n_count != x->n_gap || x->n_how != x->n_gap)
+		return broken(d, "the columns of a list of runs differ in "
+				 "length");
+	rc = take_array(d, (void **)&out->list, x->n_gap, sizeof(*out->list));
+	for (size_t i = 0; rc == 0 && i < x->n_gap; i++) {
+		struct msn_manifest_presence *p = &out->list[i];
+
+		if (__builtin_add_overflow(end, x->gap[i], &p->page) ||
+		    __builtin_add_overflow(p->page, x->count[i], &end))
+			return broken(d, "a run of pages wraps");
+		if (x->how[i] > UINT8_MAX)
+			return broken(d, "pages are in place in no known way");
+		p->count = x->count[i];
+		p->how = (uint8_t)x->how[i];
+		out->count++;
+	}
+	return msn_pass(rc);
+}
+
+static int get_memfd(struct decoder *d, struct msn_manifest_object *o,
+		     const Memsnap__V1__ManifestMemfd *t)
+{
+	int rc;
+
+	if (!t)
+		return 0;
+	if (t->cut_bytes > MSN_PAGE_MASK || t->cut_bytes > o->size_bytes)
+		return broken(d, "an object does not end in its last page");
+	o->exact = true;
+	o->size_bytes -= t->cut_bytes;
+	o->mode = t->mode;
+	o->seals = t->seals;
+	rc = get_text(d, &o->name, t->name);
+	return rc ? msn_pass(rc)
+		  : msn_pass(get_presence(d, &o->present, t->present));
+}
+
 static int get_objects(struct decoder *d, const Memsnap__V1__Manifest *pb)
 {
 	struct msn_manifest *m = d->m;
@@ -322,6 +368,8 @@ static int get_objects(struct decoder *d, const Memsnap__V1__Manifest *pb)
 		if (!pages_to_bytes(pb->objects[i]->size_pages, &o->size_bytes))
 			return broken(d, "an object is too large");
 		rc = get_extents(d, &o->pages, pb->objects[i]->pages);
+		if (rc == 0)
+			rc = get_memfd(d, o, pb->objects[i]->memfd);
 	}
 	return msn_pass(rc);
 }
@@ -342,33 +390,6 @@ static int get_blobs(struct decoder *d, const Memsnap__V1__Manifest *pb)
 		rc = get_text(d, &b->name, pb->blobs[i]->name);
 		if (rc == 0)
 			rc = get_extents(d, &b->pages, pb->blobs[i]->pages);
-	}
-	return msn_pass(rc);
-}
-
-static int get_presence(struct decoder *d, const Memsnap__V1__Presence *x)
-{
-	struct msn_manifest *m = d->m;
-	uint64_t end = 0;
-	int rc;
-
-	if (!x)
-		return 0;
-	if (x->n_count != x->n_gap || x->n_how != x->n_gap)
-		return broken(d, "the columns of a list of runs differ in "
-				 "length");
-	rc = take_array(d, (void **)&m->present, x->n_gap, sizeof(*m->present));
-	for (size_t i = 0; rc == 0 && i < x->n_gap; i++) {
-		struct msn_manifest_presence *p = &m->present[i];
-
-		if (__builtin_add_overflow(end, x->gap[i], &p->page) ||
-		    __builtin_add_overflow(p->page, x->count[i], &end))
-			return broken(d, "a run of pages wraps");
-		if (x->how[i] > UINT8_MAX)
-			return broken(d, "pages are in place in no known way");
-		p->count = x->count[i];
-		p->how = (uint8_t)x->how[i];
-		m->present_count++;
 	}
 	return msn_pass(rc);
 }
@@ -408,6 +429,7 @@ static int get_space(struct decoder *d, const Memsnap__V1__ManifestSpace *t)
 	s->future_locks = t->future_locks;
 	s->stuck_locked = t->stuck_locked;
 	s->policy = t->policy;
+	s->peak = t->peak_bytes;
 	if (__builtin_add_overflow(t->heap_start, t->heap_bytes, &s->heap_end))
 		return broken(d, "the heap wraps");
 	return 0;
@@ -459,7 +481,7 @@ static int get_manifest(struct decoder *d, const Memsnap__V1__Manifest *pb)
 	if (rc == 0)
 		rc = get_space(d, pb->space);
 	if (rc == 0)
-		rc = get_presence(d, pb->present);
+		rc = get_presence(d, &m->present, pb->present);
 	if (rc == 0)
 		rc = get_policies(d, pb);
 	return msn_pass(rc);

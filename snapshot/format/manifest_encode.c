@@ -158,6 +158,7 @@ static void put_mapping(Memsnap__V1__ManifestMapping *t,
 	t->history = p->history;
 	t->forked = p->forked;
 	t->policy = p->policy;
+	t->opened = p->opened;
 }
 
 static int put_mappings(struct arena *a, Memsnap__V1__Manifest *pb,
@@ -198,6 +199,64 @@ static int put_packs(struct arena *a, Memsnap__V1__Manifest *pb,
 	return 0;
 }
 
+static int put_presence(struct arena *a, Memsnap__V1__Presence **out,
+			const struct msn_presence_list *list)
+{
+	Memsnap__V1__Presence *x = arena_array(a, 1, sizeof(*x));
+	size_t n = list->count;
+	uint64_t end = 0;
+
+	if (!x)
+		return msn_fail(-ENOMEM);
+	memsnap__v1__presence__init(x);
+	x->n_gap = x->n_count = x->n_how = n;
+	x->gap = arena_array(a, n, sizeof(*x->gap));
+	x->count = arena_array(a, n, sizeof(*x->count));
+	x->how = arena_array(a, n, sizeof(*x->how));
+	if (!x->gap || !x->count || !x->how)
+		return msn_fail(-ENOMEM);
+	for (size_t i = 0; i < n; i++) {
+		const struct msn_manifest_presence *p = &list->list[i];
+
+		x->gap[i] = p->page - end;
+		x->count[i] = p->count;
+		x->how[i] = p->how;
+		end = p->page + p->count;
+	}
+	*out = x;
+	return 0;
+}
+
+static int put_memfd(struct arena *a, Memsnap__V1__ManifestObject *to,
+		     const struct msn_manifest_object *o)
+{
+	Memsnap__V1__ManifestMemfd *t;
+
+	if (!o->exact)
+		return 0;
+	t = arena_array(a, 1, sizeof(*t));
+	if (!t)
+		return msn_fail(-ENOMEM);
+	memsnap__v1__manifest_memfd__init(t);
+	t->name = text_bytes(o->name);
+	t->mode = o->mode;
+	t->seals = o->seals;
+	t->cut_bytes = (uint32_t)(-o->size_bytes & MSN_PAGE_MASK);
+	to->memfd = t;
+	return msn_pass(put_presence(a, &t->present, &o->present));
+}
+
+static int put_object(struct arena *a, Memsnap__V1__ManifestObject *t,
+		      const struct msn_manifest_object *o)
+{
+	int rc;
+
+	memsnap__v1__manifest_object__init(t);
+	t->size_pages = msn_manifest_object_pages(o);
+	rc = put_extents(a, &t->pages, &o->pages);
+	return rc ? msn_pass(rc) : msn_pass(put_memfd(a, t, o));
+}
+
 static int put_objects(struct arena *a, Memsnap__V1__Manifest *pb,
 		       const struct msn_manifest *m)
 {
@@ -207,11 +266,8 @@ static int put_objects(struct arena *a, Memsnap__V1__Manifest *pb,
 	rc = message_list(a, m->object_count, sizeof(*t), (void **)&t,
 			  (void ***)&pb->objects);
 	pb->n_objects = m->object_count;
-	for (size_t i = 0; rc == 0 && i < m->object_count; i++) {
-		memsnap__v1__manifest_object__init(&t[i]);
-		t[i].size_pages = m->objects[i].size_bytes >> MSN_PAGE_SHIFT;
-		rc = put_extents(a, &t[i].pages, &m->objects[i].pages);
-	}
+	for (size_t i = 0; rc == 0 && i < m->object_count; i++)
+		rc = put_object(a, &t[i], &m->objects[i]);
 	return msn_pass(rc);
 }
 
@@ -231,32 +287,6 @@ static int put_blobs(struct arena *a, Memsnap__V1__Manifest *pb,
 		rc = put_extents(a, &t[i].pages, &m->blobs[i].pages);
 	}
 	return msn_pass(rc);
-}
-
-static int put_presence(struct arena *a, Memsnap__V1__Manifest *pb,
-			const struct msn_manifest *m)
-{
-	Memsnap__V1__Presence *x = arena_array(a, 1, sizeof(*x));
-	size_t n = m->present_count;
-	uint64_t end = 0;
-
-	if (!x)
-		return msn_fail(-ENOMEM);
-	memsnap__v1__presence__init(x);
-	x->n_gap = x->n_count = x->n_how = n;
-	x->gap = arena_array(a, n, sizeof(*x->gap));
-	x->count = arena_array(a, n, sizeof(*x->count));
-	x->how = arena_array(a, n, sizeof(*x->how));
-	if (!x->gap || !x->count || !x->how)
-		return msn_fail(-ENOMEM);
-	for (size_t i = 0; i < n; i++) {
-		x->gap[i] = m->present[i].page - end;
-		x->count[i] = m->present[i].count;
-		x->how[i] = m->present[i].how;
-		end = m->present[i].page + m->present[i].count;
-	}
-	pb->present = x;
-	return 0;
 }
 
 static int put_policies(struct arena *a, Memsnap__V1__Manifest *pb,
@@ -294,6 +324,7 @@ static int put_space(struct arena *a, Memsnap__V1__Manifest *pb,
 	t->future_locks = m->space.future_locks;
 	t->stuck_locked = m->space.stuck_locked;
 	t->policy = m->space.policy;
+	t->peak_bytes = m->space.peak;
 	pb->space = t;
 	return 0;
 }
@@ -333,10 +364,23 @@ static int put_lists(struct arena *a, Memsnap__V1__Manifest *pb,
 	if (rc == 0)
 		rc = put_space(a, pb, m);
 	if (rc == 0)
-		rc = put_presence(a, pb, m);
+		rc = put_presence(a, &pb->present, &m->present);
 	if (rc == 0)
 		rc = put_policies(a, pb, m);
 	return msn_pass(rc);
+}
+
+/*
+ * The least that a reader has to know, so that older programs read what they
+ * can: the first did not know that an object shows under private pages.
+ */
+static uint32_t version_of(const struct msn_manifest *m)
+{
+	for (size_t i = 0; i < m->mapping_count; i++)
+		if (m->mappings[i].kind == MSN_MAPPING_OBJECT &&
+		    !m->mappings[i].shared)
+			return 2;
+	return 1;
 }
 
 static int pack_bytes(const Memsnap__V1__Manifest *pb, uint8_t **out,
@@ -365,7 +409,7 @@ int msn_manifest_encode(const struct msn_manifest *m, uint8_t **out,
 
 	if (msn_manifest_check(m))
 		return msn_fail(-EINVAL);
-	pb.version = MSN_MANIFEST_VERSION;
+	pb.version = version_of(m);
 	pb.uid = uid_bytes(&m->uid);
 	pb.parent = uid_bytes(&m->parent);
 	pb.name = text_bytes(m->name);

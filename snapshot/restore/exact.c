@@ -198,15 +198,15 @@ static int find_area(struct msn_exacter *x, size_t index)
 /* Runs of the mapping; *@own: are its own pages among them? */
 static int find_presence(struct msn_exacter *x, size_t index, bool *own)
 {
-	const struct msn_manifest *m = x->m;
-	const struct msn_manifest_mapping *v = &m->mappings[index];
+	const struct msn_presence_list *list = &x->m->present;
+	const struct msn_manifest_mapping *v = &x->m->mappings[index];
 	const struct msn_manifest_presence *p =
-		msn_manifest_presence_lower(m, v->start >> MSN_PAGE_SHIFT);
+		msn_presence_lower(list, v->start >> MSN_PAGE_SHIFT);
 	bool tables = msn_mm_has_page_tables(x->mm);
 	int rc = 0;
 
 	*own = false;
-	for (; rc == 0 && p && p < m->present + m->present_count &&
+	for (; rc == 0 && p && p < list->list + list->count &&
 	       p->page < v->end >> MSN_PAGE_SHIFT;
 	     p++) {
 		if (tables && p->how != MSN_PRESENT_GUARD)
@@ -261,6 +261,7 @@ void msn_exacter_finish(struct msn_exacter *x)
 			       .heap = { s->heap_start, s->heap_end },
 			       .future_locks = s->future_locks,
 			       .stuck_locked = s->stuck_locked,
+			       .peak = s->peak,
 			       .policy = s->policy ? x->policies[s->policy - 1]
 						   : NULL });
 }

@@ -18,9 +18,9 @@ static bool has_blank_pages(const struct msn_manifest *m,
 			    const struct msn_manifest_mapping *mapping)
 {
 	const struct msn_manifest_presence *p =
-		msn_manifest_presence_lower(m, mapping->start / MSN_PAGE_SIZE);
+		msn_presence_lower(&m->present, mapping->start / MSN_PAGE_SIZE);
 
-	for (; p && p < m->present + m->present_count &&
+	for (; p && p < m->present.list + m->present.count &&
 	       p->page < mapping->end / MSN_PAGE_SIZE;
 	     p++)
 		if (p->how == MSN_PRESENT_OWN || p->how == MSN_PRESENT_LAZY)
@@ -74,8 +74,10 @@ int msn_image_layout_make(struct msn_image_layout *l,
 	}
 	for (size_t i = 0; rc == 0 && i < m->object_count; i++) {
 		l->of_object[i] = l->count;
-		rc = add_area(l, m->objects[i].size_bytes, 0,
-			      &m->objects[i].pages);
+		rc = add_area(l,
+			      msn_manifest_object_pages(&m->objects[i])
+				      << MSN_PAGE_SHIFT,
+			      0, &m->objects[i].pages);
 	}
 	return msn_pass(rc);
 }
@@ -112,7 +114,7 @@ int msn_area_runs(const struct msn_snapshot_source *source,
 		return 0;
 	left.start = source->layout.areas[area].offset;
 	left.end = left.start + (v->end - v->start);
-	if (v->kind != MSN_MAPPING_FILE)
+	if (!msn_manifest_mapping_backed(v))
 		return msn_pass(add_placement(
 			out, (struct msn_placement){
 				     { v->start, v->end }, file, left.start }));

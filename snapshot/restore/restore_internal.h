@@ -62,12 +62,35 @@ struct msn_run_list {
 
 /*
  * What the image has of a private mapping: its whole area as one placement,
- * whose holes read as zero; over a host file, which shows elsewhere, each run.
- * Replaces what is in @out.
+ * whose holes read as zero; over a file or an object, which shows elsewhere,
+ * each run. Replaces what is in @out.
  */
 MSN_MUST_CHECK int msn_area_runs(const struct msn_snapshot_source *source,
 				 struct msn_image *image, size_t index,
 				 struct msn_run_list *out);
+
+/*
+ * The files and objects behind the mappings of one clone (backing.c).  The
+ * space takes references of its own.
+ */
+struct msn_backing;
+
+MSN_MUST_CHECK int msn_backing_new(struct msn_backing **out,
+				   const struct msn_snapshot_source *source,
+				   struct msn_image *image, struct msn_mm *mm);
+
+/* NULL is allowed.  Returns NULL. */
+struct msn_backing *msn_backing_free(struct msn_backing *b);
+MSN_DEFINE_AUTO(struct msn_backing, msn_backing_free)
+
+/*
+ * Sets what mapping @index maps, a file or an object; borrowed.  Says in @why
+ * what is wrong with a file: PRECONDITION, to be passed over.  Other errors are
+ * the caller's to tell.
+ */
+MSN_MUST_CHECK int msn_backing_set(struct msn_backing *b, size_t index,
+				   struct msn_mmap_opts *opts,
+				   struct msn_failure *why);
 
 /*
  * Restoring what only later calls can tell (exact.c).  Made once for a clone;

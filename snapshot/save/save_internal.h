@@ -12,11 +12,13 @@
 /* Pages that are looked at together: one look at the parent, one at twins. */
 #define MSN_SAVE_BATCH_PAGES 256
 
-/* A shared object that is saved by its contents. */
+/* An object that is saved by its contents, as its first mapping has it. */
 struct msn_save_object {
 	struct msn_mappable *mappable;
-	struct msn_addr_range addr; /* of the first mapping of it */
-	uint64_t offset;	    /* into the object, there */
+	struct msn_identity *identity;
+	struct msn_identity_saved saved;
+	struct msn_addr_range addr;
+	uint64_t offset; /* into the object, there */
 };
 
 /* One save under way. */
@@ -54,6 +56,13 @@ MSN_MUST_CHECK int msn_save_mappings(struct msn_saver *sv);
  * and to the manifest what is in place and what the space itself has.
  */
 MSN_MUST_CHECK int msn_save_exact(struct msn_saver *sv);
+
+/*
+ * The same of an object whose pages are saved, if it can tell: what it is
+ * beside its bytes, and which pages it has.
+ */
+MSN_MUST_CHECK int msn_save_exact_object(const struct msn_save_object *from,
+					 struct msn_manifest_object *to);
 
 /* ---- save_pages.c -------------------------------------------------------- */
 
@@ -128,7 +137,7 @@ void msn_save_find_twin_inside(struct msn_save_batch *b, size_t i);
 /* Saves all private pages of the space. */
 MSN_MUST_CHECK int msn_save_private(struct msn_saver *sv);
 
-/* Saves the pages of shared objects. */
+/* Saves the pages of objects, and what they are beside them. */
 MSN_MUST_CHECK int msn_save_objects(struct msn_saver *sv);
 
 #endif /* MSN_SAVE_SAVE_INTERNAL_H */

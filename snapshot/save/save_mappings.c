@@ -13,35 +13,30 @@
 #include <inttypes.h>
 #include <sys/sysmacros.h>
 
-/* Index of the shared object behind @v, which is new if nobody mapped it. */
+/* Index of the object behind @v, which is new if nobody mapped it. */
 static int find_object(struct msn_saver *sv, const struct msn_mapping_view *v,
-		       uint64_t size, uint32_t *index)
+		       const struct msn_identity_saved *saved, uint32_t *index)
 {
-	struct msn_manifest *m = sv->m;
-	struct msn_manifest_object *grown;
+	struct msn_manifest_object object = { 0 };
 	int rc;
 
-	for (size_t i = 0; i < m->object_count; i++) {
+	for (size_t i = 0; i < sv->m->object_count; i++) {
 		if (sv->objects[i].mappable == v->mappable) {
 			*index = (uint32_t)i;
 			return 0;
 		}
 	}
-	rc = msn_grow((void **)&sv->objects, &sv->object_cap, m->object_count,
-		      sizeof(*sv->objects));
-	if (rc)
-		return msn_pass(rc);
-	grown = msn_realloc_array(m->objects, m->object_count + 1,
-				  sizeof(*grown));
-	if (!grown)
-		return msn_fail(-ENOMEM);
-	m->objects = grown;
-	m->objects[m->object_count] =
-		(struct msn_manifest_object){ .size_bytes = size };
-	sv->objects[m->object_count] =
-		(struct msn_save_object){ v->mappable, v->addr, v->offset };
-	*index = (uint32_t)m->object_count++;
-	return 0;
+	if (!msn_page_up(saved->file.size_bytes, &object.size_bytes))
+		return msn_fail(-EFBIG);
+	rc = msn_grow((void **)&sv->objects, &sv->object_cap,
+		      sv->m->object_count, sizeof(*sv->objects));
+	if (rc == 0)
+		rc = msn_manifest_add_object(sv->m, &object, index);
+	if (rc == 0)
+		sv->objects[*index] =
+			(struct msn_save_object){ v->mappable, v->identity,
+						  *saved, v->addr, v->offset };
+	return msn_pass(rc);
 }
 
 static int refuse(struct msn_saver *sv, const struct msn_mapping_view *v,
@@ -66,31 +61,29 @@ static int describe_identity(struct msn_saver *sv,
 			     const struct msn_mapping_view *v,
 			     struct msn_manifest_mapping *out)
 {
-	uint64_t dev = msn_identity_device_id(v->identity);
 	struct msn_identity_saved saved;
 	int rc = msn_identity_save(v->identity, &saved);
 
 	if (rc)
 		return refuse(sv, v, rc);
-	out->dev_major = major(dev);
-	out->dev_minor = minor(dev);
-	out->inode = msn_identity_inode_id(v->identity);
 	switch (saved.as) {
 	case MSN_SAVED_AS_PATH:
 		out->kind = MSN_MAPPING_FILE;
 		out->file_size = saved.file.size_bytes;
 		out->file_mtime_ns = saved.file.mtime_ns;
-		return 0;
+		break;
 	case MSN_SAVED_AS_KERNEL:
 		out->kind = MSN_MAPPING_KERNEL;
 		return 0;
 	default:
-		break;
+		if (!v->mappable)
+			return 0; /* anonymous, with a name */
+		out->kind = MSN_MAPPING_OBJECT;
+		rc = find_object(sv, v, &saved, &out->object);
 	}
-	if (v->private)
-		return 0; /* anonymous, with a name: its pages are private */
-	out->kind = MSN_MAPPING_OBJECT;
-	rc = find_object(sv, v, saved.file.size_bytes, &out->object);
+	out->dev_major = major(msn_identity_device_id(v->identity));
+	out->dev_minor = minor(msn_identity_device_id(v->identity));
+	out->inode = msn_identity_inode_id(v->identity);
 	return rc ? refuse(sv, v, rc) : 0;
 }
 

@@ -254,7 +254,7 @@ static bool is_parents(const struct walk *w, const struct msn_private_run *r)
 static int save_part(struct walk *w, const struct msn_manifest_mapping *m,
 		     const struct msn_private_run *r)
 {
-	bool keep_zero = m->kind == MSN_MAPPING_FILE;
+	bool keep_zero = msn_manifest_mapping_backed(m);
 	uint64_t page = r->addr.start / MSN_PAGE_SIZE;
 	uint64_t len = msn_addr_range_length(r->addr);
 	int rc;
@@ -413,6 +413,9 @@ int msn_save_objects(struct msn_saver *sv)
 		w.sink.old = parent_object(sv, &sv->objects[i]);
 		rc = save_object(&w, sv->objects[i].mappable,
 				 sv->m->objects[i].size_bytes);
+		if (rc == 0)
+			rc = msn_save_exact_object(&sv->objects[i],
+						   &sv->m->objects[i]);
 	}
 	walk_deinit(&w);
 	return rc ? msn_failure_errno(sv->why, rc, "reading a shared object")

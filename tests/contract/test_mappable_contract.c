@@ -215,6 +215,34 @@ static void a_used_page_is_resident_and_data(void)
 	}
 }
 
+static void what_is_allocated_is_told_or_not_known(void)
+{
+	/*
+	 * pages     0 1 2 3 4 5 ...
+	 * touched         * *
+	 */
+	FOR_EACH_MAKER (mk) {
+		struct made_mappable m = made(mk);
+		struct msn_obj_range all = PAGES(0, 1000), got;
+		struct msn_translation run[2];
+		bool written, found = false;
+		int why, rc;
+
+		CHECK(msn_mappable_translate(m.obj, PAGES(3, 5), PAGES(3, 5),
+					     MSN_ACCESS_READ, run, 2,
+					     &why) > 0);
+		while (all.start < all.end &&
+		       (rc = msn_mappable_next_allocated(m.obj, all, &got,
+							 &written)) == 0) {
+			EXPECT(written);
+			found |= msn_obj_range_covers(got, PAGES(3, 5));
+			all.start = got.end;
+		}
+		EXPECT(rc == (found ? MSN_MAPPABLE_E_NO_DATA : -EOPNOTSUPP));
+		m.free(&m);
+	}
+}
+
 static void without_a_seal_a_mapping_keeps_its_rights(void)
 {
 	FOR_EACH_MAKER (mk) {
@@ -336,6 +364,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(mappings_come_and_go_in_pieces),
 		CHECK_TEST(preparing_to_save_may_be_asked_again_and_again),
 		CHECK_TEST(a_used_page_is_resident_and_data),
+		CHECK_TEST(what_is_allocated_is_told_or_not_known),
 		CHECK_TEST(without_a_seal_a_mapping_keeps_its_rights),
 		CHECK_TEST(an_identity_names_its_object),
 		CHECK_TEST(a_right_answer_passes_the_check),

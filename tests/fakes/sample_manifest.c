@@ -71,7 +71,9 @@ static void add_mappings(struct msn_manifest *m, uint64_t *seed, unsigned size)
 			p.object = (uint32_t)below(seed, m->object_count);
 		CHECK(msn_manifest_add_mapping(m, &p) == 0);
 		at = p.end;
-		add_pages(&m->pages, seed, p.start / 4096, p.end / 4096, 3);
+		if (!p.shared)
+			add_pages(&m->pages, seed, p.start / 4096, p.end / 4096,
+				  3);
 	}
 }
 
@@ -96,6 +98,35 @@ static void add_exact(struct msn_manifest *m, uint64_t *seed)
 		p->history = (uint32_t)below(seed, m->mapping_count + 1);
 		p->forked = p->history && below(seed, 2);
 		p->policy = (uint32_t)below(seed, m->policy_count + 1);
+		if (msn_manifest_mapping_backed(p))
+			p->opened = (uint32_t)below(seed, 3);
+	}
+}
+
+/* Makes every second object exact; nothing of it is sealed against writing. */
+static void add_exact_objects(struct msn_manifest *m, uint64_t *seed)
+{
+	for (size_t i = 0; i < m->object_count; i += 2) {
+		struct msn_manifest_object *o = &m->objects[i];
+		struct msn_manifest_presence run = { 0 };
+
+		o->exact = true;
+		o->name = msn_format("/memfd:%zu (deleted)", i);
+		CHECK(o->name);
+		o->mode = (uint32_t)below(seed, 07777);
+		o->seals = (uint32_t)below(seed, 8);
+		run.count = 1 + below(seed, o->size_bytes / 4096);
+		run.how = 1;
+		for (size_t k = 0; k < o->pages.count; k++)
+			if (o->pages.list[k].page + o->pages.list[k].count >
+			    run.count)
+				run.count = o->pages.list[k].page +
+					    o->pages.list[k].count;
+		CHECK(msn_presence_append(&o->present, &run) == 0);
+		run.page = run.count + below(seed, 9);
+		run.how = 6;
+		CHECK(msn_presence_append(&o->present, &run) == 0);
+		o->size_bytes -= below(seed, 4096);
 	}
 }
 
@@ -115,7 +146,7 @@ static void add_presence(struct msn_manifest *m, uint64_t *seed)
 
 			if (p->kind == MSN_MAPPING_ANON)
 				run.how = (uint8_t)(1 + below(seed, 5));
-			CHECK(msn_manifest_add_presence(m, &run) == 0);
+			CHECK(msn_presence_append(&m->present, &run) == 0);
 			page += run.count + below(seed, 50);
 		}
 	}
@@ -134,8 +165,9 @@ static void add_policies(struct msn_manifest *m, uint64_t *seed)
 		CHECK(msn_manifest_policy_index(m, &p, &index) == 0);
 		CHECK(index == i);
 	}
-	m->space = (struct msn_manifest_space){ 0x10010, 0x20020, 1u << 9, 2,
-						0x3000 };
+	m->space = (struct msn_manifest_space){ 0x10010, 0x20020,
+						1u << 9, 2,
+						0x3000,	 UINT64_C(1) << 50 };
 }
 
 static void add_objects(struct msn_manifest *m, uint64_t *seed, unsigned size)
@@ -193,6 +225,7 @@ struct msn_manifest *sample_manifest_exact(uint64_t seed, unsigned size)
 
 	add_policies(m, &seed);
 	add_exact(m, &seed);
+	add_exact_objects(m, &seed);
 	add_presence(m, &seed);
 	return m;
 }
@@ -231,7 +264,31 @@ static bool mapping_equal(struct msn_manifest_mapping a,
 	       a.file_mtime_ns == b.file_mtime_ns && a.object == b.object &&
 	       a.exact == b.exact && a.vm_flags == b.vm_flags &&
 	       a.anon_offset == b.anon_offset && a.history == b.history &&
-	       a.forked == b.forked && a.policy == b.policy;
+	       a.forked == b.forked && a.policy == b.policy &&
+	       a.opened == b.opened;
+}
+
+static bool presence_equal(const struct msn_presence_list *a,
+			   const struct msn_presence_list *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (a->list[i].page != b->list[i].page ||
+		    a->list[i].count != b->list[i].count ||
+		    a->list[i].how != b->list[i].how)
+			return false;
+	return true;
+}
+
+static bool object_equal(const struct msn_manifest_object *a,
+			 const struct msn_manifest_object *b)
+{
+	return a->size_bytes == b->size_bytes &&
+	       extents_equal(&a->pages, &b->pages) && a->exact == b->exact &&
+	       (!a->exact || strcmp(a->name, b->name) == 0) &&
+	       a->mode == b->mode && a->seals == b->seals &&
+	       presence_equal(&a->present, &b->present);
 }
 
 static bool tables_equal(const struct msn_manifest *a,
@@ -241,8 +298,7 @@ static bool tables_equal(const struct msn_manifest *a,
 		if (!mapping_equal(a->mappings[i], b->mappings[i]))
 			return false;
 	for (size_t i = 0; i < a->object_count; i++)
-		if (a->objects[i].size_bytes != b->objects[i].size_bytes ||
-		    !extents_equal(&a->objects[i].pages, &b->objects[i].pages))
+		if (!object_equal(&a->objects[i], &b->objects[i]))
 			return false;
 	for (size_t i = 0; i < a->blob_count; i++)
 		if (a->blobs[i].size_bytes != b->blobs[i].size_bytes ||
@@ -255,15 +311,10 @@ static bool tables_equal(const struct msn_manifest *a,
 static bool exact_equal(const struct msn_manifest *a,
 			const struct msn_manifest *b)
 {
-	if (a->present_count != b->present_count ||
+	if (!presence_equal(&a->present, &b->present) ||
 	    a->policy_count != b->policy_count ||
 	    memcmp(&a->space, &b->space, sizeof(a->space)) != 0)
 		return false;
-	for (size_t i = 0; i < a->present_count; i++)
-		if (a->present[i].page != b->present[i].page ||
-		    a->present[i].count != b->present[i].count ||
-		    a->present[i].how != b->present[i].how)
-			return false;
 	for (size_t i = 0; i < a->policy_count; i++)
 		if (memcmp(&a->policies[i], &b->policies[i],
 			   sizeof(a->policies[i])) != 0)

@@ -216,7 +216,16 @@ static int make_shared(void *ctx, uint64_t size, struct msn_mappable **obj,
 	return 0;
 }
 
-static void map_foreign(struct engine *e, const struct foreign *f)
+/* Far past the end of a file. */
+#define NOWHERE (UINT64_C(1) << 30)
+
+/*
+ * @restores: what is shared is of the file on tmpfs, of a part that has no
+ * pages.  So there always is a mapping that may write to it, a restore opens it
+ * for writing, and its descriptors are good for what they were.
+ */
+static void map_foreign(struct engine *e, const struct foreign *f,
+			bool restores)
 {
 	struct msn_mmap_call call = {
 		.addr = f->start,
@@ -229,11 +238,16 @@ static void map_foreign(struct engine *e, const struct foreign *f)
 	};
 	uint64_t at;
 
+	if (restores && f->shared) {
+		call.flags &= ~MAP_ANONYMOUS;
+		call.file = engine_files_get(&e->files, FILE_TMP);
+		call.offset = NOWHERE;
+	}
 	if (msn_mm_sys_mmap(e->mm[0], &call, &at))
 		die("the engine cannot map foreign memory");
 }
 
-struct engine *engine_new(const struct kernel_layout *layout)
+struct engine *engine_new(const struct kernel_layout *layout, bool restores)
 {
 	struct engine *e = msn_alloc(sizeof(*e));
 	struct msn_mm_limits limits;
@@ -248,14 +262,14 @@ struct engine *engine_new(const struct kernel_layout *layout)
 	e->layout = *layout;
 	if (msn_memfile_new(&e->memfile, &(struct msn_memfile_opts){ 0 }))
 		die("no memory file");
-	engine_files_open(&e->files, e->memfile);
+	engine_files_open(&e->files, e->memfile, restores);
 	limits = engine_limits(e);
 	opts = engine_space_opts(e, &limits);
 	if (msn_platform_none_new(&opts.as) || msn_mm_new(&e->mm[0], &opts))
 		die("no space");
 	msn_mm_set_heap(e->mm[0], layout->brk);
 	for (size_t i = 0; i < layout->foreign_count; i++)
-		map_foreign(e, &layout->foreign[i]);
+		map_foreign(e, &layout->foreign[i], restores);
 	return e;
 }
 

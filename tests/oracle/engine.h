@@ -20,8 +20,11 @@ struct engine {
 	struct kernel_layout layout;
 };
 
-/* An engine whose layout and foreign memory are those of @layout. */
-struct engine *engine_new(const struct kernel_layout *layout);
+/*
+ * An engine whose layout and foreign memory are those of @layout.  @restores:
+ * its spaces may be saved and restored.
+ */
+struct engine *engine_new(const struct kernel_layout *layout, bool restores);
 
 static inline struct msn_mm *engine_mm(struct engine *e, const struct step *s)
 {

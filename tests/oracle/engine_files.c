@@ -5,105 +5,52 @@
  */
 #include "oracle/engine_files.h"
 
-#include "base/alloc.h"
+#include "mapping/open_identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* ---- An open file: an identity over that of the inode -------------------- */
+/* ---- /dev/zero: there is one, and it stays ------------------------------- */
 
-struct open_identity {
-	struct msn_identity identity;
-	struct msn_identity *inode; /* a reference; NULL: a device */
-	const char *name;	    /* of a device */
-	atomic_uint refs;
+static void zero_count(struct msn_identity *id)
+{
+	(void)id;
+}
+
+static const char *zero_name(struct msn_identity *id)
+{
+	(void)id;
+	return "/dev/zero";
+}
+
+static uint64_t zero_number(struct msn_identity *id)
+{
+	(void)id;
+	return 5;
+}
+
+static int zero_msync(struct msn_identity *id, struct msn_obj_range r)
+{
+	(void)id;
+	(void)r;
+	return 0;
+}
+
+static const struct msn_identity_ops zero_ops = {
+	.name = "zero device",
+	.inc_ref = zero_count,
+	.dec_ref = zero_count,
+	.mapped_name = zero_name,
+	.device_id = zero_number,
+	.inode_id = zero_number,
+	.msync = zero_msync,
 };
 
-static struct open_identity *of_identity(struct msn_identity *id)
-{
-	return msn_container_of(id, struct open_identity, identity);
-}
-
-static void open_inc_ref(struct msn_identity *id)
-{
-	atomic_fetch_add(&of_identity(id)->refs, 1);
-}
-
-static void open_dec_ref(struct msn_identity *id)
-{
-	struct open_identity *o = of_identity(id);
-
-	if (atomic_fetch_sub(&o->refs, 1) > 1)
-		return;
-	msn_identity_dec_ref(o->inode);
-	free(o);
-}
-
-static const char *open_mapped_name(struct msn_identity *id)
-{
-	struct open_identity *o = of_identity(id);
-
-	return o->inode ? msn_identity_mapped_name(o->inode) : o->name;
-}
-
-static uint64_t open_device_id(struct msn_identity *id)
-{
-	struct open_identity *o = of_identity(id);
-
-	return o->inode ? msn_identity_device_id(o->inode) : 5;
-}
-
-static uint64_t open_inode_id(struct msn_identity *id)
-{
-	struct open_identity *o = of_identity(id);
-
-	return o->inode ? msn_identity_inode_id(o->inode) : 5;
-}
-
-static int open_msync(struct msn_identity *id, struct msn_obj_range r)
-{
-	struct open_identity *o = of_identity(id);
-
-	return o->inode ? msn_identity_msync(o->inode, r) : 0;
-}
-
-static int open_save(struct msn_identity *id, struct msn_identity_saved *out)
-{
-	struct open_identity *o = of_identity(id);
-
-	return o->inode ? msn_identity_save(o->inode, out) : -EOPNOTSUPP;
-}
-
-static const struct msn_identity_ops open_ops = {
-	.name = "open file",
-	.inc_ref = open_inc_ref,
-	.dec_ref = open_dec_ref,
-	.mapped_name = open_mapped_name,
-	.device_id = open_device_id,
-	.inode_id = open_inode_id,
-	.msync = open_msync,
-	.save = open_save,
-};
-
-static struct msn_identity *open_identity_new(struct msn_identity *inode,
-					      const char *name)
-{
-	struct open_identity *o = msn_alloc(sizeof(*o));
-
-	if (!o)
-		die("no memory");
-	o->identity.ops = &open_ops;
-	o->inode = inode;
-	o->name = name;
-	atomic_init(&o->refs, 1);
-	msn_identity_inc_ref(inode);
-	return &o->identity;
-}
+static struct msn_identity zero_identity = { &zero_ops };
 
 /* ---- Opening ------------------------------------------------------------- */
 
@@ -168,6 +115,12 @@ static struct msn_identity *inode_identity(const struct engine_inode *i)
 			: msn_hostfile_identity(i->host);
 }
 
+static struct msn_mappable *inode_mappable(const struct engine_inode *i)
+{
+	return i->shmem ? msn_shmem_mappable(i->shmem)
+			: msn_hostfile_mappable(i->host);
+}
+
 static void open_file(struct engine_files *f, unsigned file)
 {
 	const struct engine_inode *inode = &f->inode[inode_of(file)];
@@ -182,17 +135,19 @@ static void open_file(struct engine_files *f, unsigned file)
 	if (file == FILE_PIPE)
 		return;
 	o->zero = file == FILE_ZERO;
-	o->identity = open_identity_new(o->zero ? NULL : inode_identity(inode),
-					f->files.name[file]);
-	if (o->zero)
+	if (o->zero) {
+		o->identity = &zero_identity;
 		return;
-	o->mappable = inode->shmem ? msn_shmem_mappable(inode->shmem)
-				   : msn_hostfile_mappable(inode->host);
+	}
+	if (msn_open_identity_new(&o->identity, inode_identity(inode)))
+		die("no memory");
+	o->mappable = inode_mappable(inode);
 }
 
-void engine_files_open(struct engine_files *f, struct msn_memfile *mf)
+void engine_files_open(struct engine_files *f, struct msn_memfile *mf,
+		       bool linked)
 {
-	files_open(&f->files);
+	files_open(&f->files, linked);
 	make_shmem(f, FILE_MEM, mf);
 	make_shmem(f, FILE_SEALED, mf);
 	make_shmem(f, FILE_SEALED_FUTURE, mf);
@@ -211,6 +166,99 @@ void engine_files_close(struct engine_files *f)
 			msn_identity_dec_ref(inode_identity(inode));
 	}
 	files_close(&f->files);
+}
+
+/* ---- After a restore ----------------------------------------------------- */
+
+struct finding {
+	const struct engine_files *f;
+	struct engine_files_places *out;
+};
+
+static int note_place(void *ctx, const struct msn_mapping_view *v)
+{
+	struct finding *n = ctx;
+
+	for (unsigned i = 1; v->mappable && i < FILE_COUNT; i++)
+		if (n->f->open[i].identity == v->identity)
+			n->out->at[i] = v->addr.start;
+	return 0;
+}
+
+void engine_files_find(const struct engine_files *f, struct msn_mm *mm,
+		       struct engine_files_places *out)
+{
+	struct finding n = { f, out };
+
+	*out = (struct engine_files_places){ 0 };
+	if (msn_mm_for_each_mapping(mm, note_place, &n))
+		die("cannot look for files");
+}
+
+struct following {
+	struct engine_files *f;
+	const struct engine_files_places *places;
+};
+
+/* Takes over open file @file, and its inode, from the mapping @v of it. */
+static void follow(struct engine_files *f, unsigned file,
+		   const struct msn_mapping_view *v)
+{
+	struct engine_inode *inode = &f->inode[inode_of(file)];
+	struct msn_shmem *shmem = msn_shmem_of(v->mappable);
+	struct msn_hostfile *host = msn_hostfile_of(v->mappable);
+
+	if (!shmem == !inode->shmem && !host == !inode->host) {
+		struct msn_identity *old = inode_identity(inode);
+
+		inode->shmem = shmem;
+		inode->host = host;
+		msn_identity_inc_ref(inode_identity(inode));
+		msn_identity_dec_ref(old);
+	} else {
+		die("file %u came back as something else", file);
+	}
+	msn_identity_inc_ref(v->identity);
+	msn_identity_dec_ref(f->open[file].identity);
+	f->open[file].identity = v->identity;
+	f->open[file].mappable = v->mappable;
+}
+
+static int follow_mapping(void *ctx, const struct msn_mapping_view *v)
+{
+	struct following *n = ctx;
+
+	for (unsigned i = 1; i < FILE_COUNT; i++)
+		if (n->places->at[i] && n->places->at[i] == v->addr.start)
+			follow(n->f, i, v);
+	return 0;
+}
+
+/* Opens again what the space does not map, of an inode that it does. */
+static void open_others(struct engine_files *f,
+			const struct engine_files_places *places)
+{
+	for (unsigned i = 1; i < FILE_COUNT; i++) {
+		const struct engine_inode *inode = &f->inode[inode_of(i)];
+		struct msn_open_file *o = &f->open[i];
+
+		if (places->at[i] || !o->mappable)
+			continue;
+		msn_identity_dec_ref(o->identity);
+		if (msn_open_identity_new(&o->identity, inode_identity(inode)))
+			die("no memory");
+		o->mappable = inode_mappable(inode);
+	}
+}
+
+void engine_files_follow(struct engine_files *f, struct msn_mm *mm,
+			 const struct engine_files_places *places)
+{
+	struct following n = { f, places };
+
+	if (msn_mm_for_each_mapping(mm, follow_mapping, &n))
+		die("cannot follow files");
+	open_others(f, places);
 }
 
 const struct msn_open_file *engine_files_get(struct engine_files *f,

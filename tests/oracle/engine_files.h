@@ -29,8 +29,25 @@ struct engine_files {
 	struct msn_open_file open[FILE_COUNT];
 };
 
-void engine_files_open(struct engine_files *f, struct msn_memfile *mf);
+/* @linked: the host file can be found again by its name. */
+void engine_files_open(struct engine_files *f, struct msn_memfile *mf,
+		       bool linked);
 void engine_files_close(struct engine_files *f);
+
+/* Where a space maps each open file; 0: nowhere. */
+struct engine_files_places {
+	uint64_t at[FILE_COUNT];
+};
+
+void engine_files_find(const struct engine_files *f, struct msn_mm *mm,
+		       struct engine_files_places *out);
+
+/*
+ * The descriptors are of what @mm, a clone of the space that was asked, has
+ * there now.
+ */
+void engine_files_follow(struct engine_files *f, struct msn_mm *mm,
+			 const struct engine_files_places *places);
 
 /* NULL: no such descriptor. */
 const struct msn_open_file *engine_files_get(struct engine_files *f,

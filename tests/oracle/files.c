@@ -15,8 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TMP_NAME "/dev/shm/memsnap-oracle"
-
 bool file_has_bytes(enum file file)
 {
 	return file == FILE_MEM || file == FILE_TMP || file == FILE_SEALED ||
@@ -75,16 +73,25 @@ static int make_mem(const char *name, int seals)
 	return fd;
 }
 
-static int make_tmp(void)
+void files_clean(int pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s-%d", FILE_TMP_NAME, pid);
+	unlink(path);
+}
+
+static int make_tmp(bool linked)
 {
 	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s-%d", TMP_NAME, (int)getpid());
+	snprintf(path, sizeof(path), "%s-%d", FILE_TMP_NAME, (int)getpid());
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		die("cannot make %s: %m", path);
-	unlink(path);
+	if (!linked)
+		files_clean(getpid());
 	return fd;
 }
 
@@ -102,15 +109,16 @@ static void set_names(struct files *f)
 	}
 }
 
-void files_open(struct files *f)
+void files_open(struct files *f, bool linked)
 {
 	int pipes[2];
 
 	memset(f, 0, sizeof(*f));
+	f->linked = linked;
 	f->fd[FILE_NONE] = -1;
 	f->fd[FILE_MEM] = make_mem("oracle", 0);
 	f->fd[FILE_MEM_RO] = reopen(f->fd[FILE_MEM], O_RDONLY);
-	f->fd[FILE_TMP] = make_tmp();
+	f->fd[FILE_TMP] = make_tmp(linked);
 	fill(f->fd[FILE_TMP], FILE_TMP_BYTES, 77);
 	f->fd[FILE_TMP_RO] = reopen(f->fd[FILE_TMP], O_RDONLY);
 	f->fd[FILE_TMP_WO] = reopen(f->fd[FILE_TMP], O_WRONLY);
@@ -131,4 +139,6 @@ void files_close(struct files *f)
 {
 	for (unsigned i = 0; i < FILE_COUNT; i++)
 		f->fd[i] = msn_close(f->fd[i]);
+	if (f->linked)
+		files_clean(getpid());
 }

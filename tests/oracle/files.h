@@ -31,7 +31,11 @@ enum file {
 struct files {
 	int fd[FILE_COUNT];	   /* -1 for FILE_NONE */
 	char name[FILE_COUNT][64]; /* as maps shows it */
+	bool linked;		   /* FILE_TMP still has its name */
 };
+
+/* The name of FILE_TMP begins so. */
+#define FILE_TMP_NAME "/dev/shm/memsnap-oracle"
 
 /* Has it bytes to compare, and is it the first descriptor of its inode? */
 bool file_has_bytes(enum file file);
@@ -41,7 +45,11 @@ struct file_state;
 /* Reads a file by its descriptor, which leaves its holes alone. */
 void file_read_state(int fd, struct file_state *out);
 
-void files_open(struct files *f);
+/* @linked: FILE_TMP can be found again by its name. */
+void files_open(struct files *f, bool linked);
 void files_close(struct files *f);
+
+/* Removes what a process that ended without closing its files left. */
+void files_clean(int pid);
 
 #endif /* MSN_TESTS_ORACLE_FILES_H */

@@ -24,8 +24,8 @@ struct gen {
 	uint64_t rand;
 	unsigned weight[GEN_OPS_MAX]; /* of each op; 0: not in this sequence */
 	unsigned pages;		      /* of an arena that are used */
-	bool anonymous;		      /* no files are mapped */
-	unsigned restore_permille;    /* so often is the step a restore */
+	bool restores;		   /* see op_restore.c for what is not then */
+	unsigned restore_permille; /* so often is the step a restore */
 	struct gen_range recent[GEN_RECENT]; /* mapped lately */
 	unsigned recent_count;
 	unsigned spaces; /* a bit for each that is there */

@@ -473,7 +473,7 @@ struct kernel *kernel_new(void)
 		die("no memory");
 	k->side.ops = &kernel_ops;
 	k->side.detail = SIDE_MAPS | SIDE_SMAPS | SIDE_PAGEMAP | SIDE_BYTES;
-	files_open(&k->files);
+	files_open(&k->files, false);
 	k->shared = make_memory("oracle-shared", bytes);
 	k->scratch = make_memory("oracle-scratch", SCRATCH_BYTES);
 	k->slots = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,

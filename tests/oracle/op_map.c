@@ -54,7 +54,7 @@ static uint64_t mmap_extras(struct gen *g)
 
 static void make_mmap(struct gen *g, struct step *s)
 {
-	bool anonymous = g->anonymous || gen_percent(g, 60);
+	bool anonymous = gen_percent(g, 60);
 	uint64_t flags = mmap_type(g) | mmap_extras(g);
 
 	if (anonymous)
@@ -74,6 +74,9 @@ static void make_mmap(struct gen *g, struct step *s)
 						     : gen_pick(g, FILE_COUNT);
 	s->args[5] = gen_percent(g, 85) ? gen_pick(g, 10) * 4096
 					: gen_pick(g, 2) * 2048;
+	if (g->restores && s->args[4] == FILE_ZERO &&
+	    (flags & MAP_TYPE) == MAP_PRIVATE)
+		s->args[4] = FILE_TMP;
 	if (gen_percent(g, 1))
 		s->args[5] = UINT64_MAX - 4095 - gen_pick(g, 3) * 4096;
 	s->args[3] = flags;

@@ -3,8 +3,12 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  *
- * To the kernel's side nothing happens.  Only for spaces whose memory is
- * anonymous and that nobody shares: a restore makes objects of its own.
+ * To the kernel's side nothing happens.  Nor to the engine's while there are
+ * several spaces: a restore makes objects of its own, and who shared them with
+ * another space would not any more.
+ *
+ * Not done where there are restores: private mappings of /dev/zero, which no
+ * snapshot holds.
  */
 #include "oracle/op_common.h"
 
@@ -106,12 +110,22 @@ void op_restore_clean(pid_t pid)
 	nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+static bool is_alone(const struct engine *e)
+{
+	return (e->side.spaces & (e->side.spaces - 1)) == 0;
+}
+
 static void run_restore(struct engine *e, const struct step *s,
 			struct outcome *o)
 {
+	struct engine_files_places places;
 	char folder[64];
-	struct msn_mm *old = engine_mm(e, s), *to = empty_space(e);
+	struct msn_mm *old = engine_mm(e, s), *to;
 
+	if (!is_alone(e))
+		return;
+	to = empty_space(e);
+	engine_files_find(&e->files, old, &places);
 	store_folder(folder, getpid());
 	if (mkdir(folder, 0700))
 		die("cannot make %s: %m", folder);
@@ -120,6 +134,7 @@ static void run_restore(struct engine *e, const struct step *s,
 		msn_mm_free(to);
 	} else {
 		e->mm[s->space] = to;
+		engine_files_follow(&e->files, to, &places);
 		msn_mm_free(old);
 	}
 	op_restore_clean(getpid());

@@ -123,7 +123,7 @@ static void run_sequence(struct trial *t, void *ctx)
 	gen_start(&g, q->o->seed + q->number * UINT64_C(0x632be59bd9b4e019),
 		  weights);
 	g.restore_permille = q->o->restore_permille;
-	g.anonymous = g.restore_permille > 0;
+	g.restores = g.restore_permille > 0;
 	for (unsigned i = 0; i < q->o->length && t->count < q->left; i++) {
 		enum world_result rc;
 		struct step s;
@@ -345,18 +345,10 @@ static void ignore_facets(struct options *o, char *list)
 	}
 }
 
-/*
- * A restore makes objects of its own, so that nothing may be shared with a
- * file or another space; and where pages are is not what it keeps.
- */
 static void set_save_restore(struct options *o, unsigned permille)
 {
-	char shared[] = "fork,exit,write,truncate,punch,allocate,mincore";
-
 	o->restore_permille = permille;
 	o->world.restores = true;
-	o->world.ignored |= 1U << FACET_PAGES;
-	name_calls(o, shared, true);
 }
 
 static const struct option long_options[] = {

@@ -36,6 +36,8 @@ static const struct {
 	{ "device", "the copies of a file may be on different devices" },
 	{ "inode",
 	  "the copies of a file are two inodes; 0 or not is compared" },
+	{ "the end of the name of the file on tmpfs",
+	  "one copy has none any more, and a restore has to find the other" },
 	{ "EIO and EINVAL of peek and poke",
 	  "a file has other errors than a copy: all are EFAULT" },
 	{ "MADV_PAGEOUT",
@@ -104,7 +106,7 @@ static const char *skip_blanks(const char *at, const char *end)
 	return at;
 }
 
-/* "RANGE PERMS OFFSET DEVICE INODE NAME" without device and inode. */
+/* "RANGE PERMS OFFSET DEVICE INODE NAME" without what changed[] has. */
 static void normalise_header(struct view *v, const char *line, const char *end)
 {
 	const char *at = line;
@@ -116,6 +118,9 @@ static void normalise_header(struct view *v, const char *line, const char *end)
 	add(v, *at == '0' ? " -" : " inode", *at == '0' ? 2 : 6);
 	at = skip_blanks(word_end(at, end), end);
 	add(v, " ", 1);
+	if ((size_t)(end - at) > strlen(FILE_TMP_NAME) &&
+	    memcmp(at, FILE_TMP_NAME, strlen(FILE_TMP_NAME)) == 0)
+		end = at + strlen(FILE_TMP_NAME);
 	add(v, at, (size_t)(end - at));
 	add(v, "\n", 1);
 }

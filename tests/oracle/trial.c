@@ -79,7 +79,9 @@ void trial_run(struct trial *t, void (*body)(struct trial *t, void *ctx),
 	}
 	if (waitpid(pid, &status, 0) != pid)
 		die("cannot wait: %m");
-	if (status)
+	if (status) {
 		op_restore_clean(pid);
+		files_clean(pid);
+	}
 	note_end(t, status);
 }

@@ -40,12 +40,10 @@ struct world *world_new(const struct world_opts *opts)
 	k = kernel_new();
 	w->side[0] = &k->side;
 	w->side[1] = opts->self ? &kernel_new()->side
-				: &engine_new(&k->layout)->side;
+				: &engine_new(&k->layout, opts->restores)->side;
 	w->detail = w->side[0]->detail & w->side[1]->detail;
 	if (is_ignored(w, FACET_FIELDS))
 		w->detail &= ~(unsigned)SIDE_SMAPS;
-	if (opts->restores && w->detail & SIDE_SMAPS)
-		w->detail |= SIDE_FLAGS_ONLY;
 	if (is_ignored(w, FACET_PAGES))
 		w->detail &= ~(unsigned)SIDE_PAGEMAP;
 	if (is_ignored(w, FACET_BYTES))
@@ -299,6 +297,17 @@ static void run_one(struct side *side, const struct step *s, struct outcome *o)
 	side->ops->run(side, s, o);
 }
 
+/*
+ * A snapshot's pages do not count who shares them: after a fork some would be
+ * shared to the kernel and are not here.
+ */
+static void look_past_sharing(struct world *w)
+{
+	w->opts.ignored |= 1U << FACET_EXCLUSIVE;
+	if (w->detail & SIDE_SMAPS)
+		w->detail |= SIDE_FLAGS_ONLY;
+}
+
 enum world_result world_step(struct world *w, const struct step *s,
 			     bool everything, struct difference *d)
 {
@@ -306,6 +315,8 @@ enum world_result world_step(struct world *w, const struct step *s,
 		return WORLD_PASSED;
 	if (!(w->side[0]->spaces & 1U << s->space) || step_is_forbidden(s))
 		return WORLD_PASSED;
+	if (w->opts.restores && strcmp(s->op->name, "fork") == 0)
+		look_past_sharing(w);
 	for (int i = 0; i < 2; i++)
 		run_one(w->side[i], s, w->out[i]);
 	if (compare_outcomes(w, d))

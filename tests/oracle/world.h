@@ -26,7 +26,7 @@ extern const char *const facet_names[FACET_COUNT];
 
 struct world_opts {
 	bool self;	  /* the kernel on both sides */
-	bool restores;	  /* of the fields only VmFlags are compared */
+	bool restores;	  /* after a fork, who shares pages is not compared */
 	unsigned ignored; /* a bit for each facet that is not compared */
 };
 

@@ -94,6 +94,40 @@ static int text_lines(struct msn_table *t, const char *what,
 	return rc;
 }
 
+/* Seals by the names that fcntl(2) has for them, a bit each. */
+static const char *const seal_names[] = { "seal",  "shrink",	   "grow",
+					  "write", "future-write", "exec" };
+
+/* The names of @seals, or "no seals". */
+static void seals_text(uint32_t seals, char *out, size_t size)
+{
+	size_t len = 0;
+
+	snprintf(out, size, "no seals");
+	for (size_t i = 0; i < MSN_ARRAY_LEN(seal_names); i++)
+		if (seals & UINT32_C(1) << i)
+			len += (size_t)snprintf(out + len, size - len, "%s%s",
+						len ? "," : "seals ",
+						seal_names[i]);
+}
+
+static int object_line(const struct msn_cli *cli, struct msn_table *t,
+		       const struct msn_manifest *m, size_t i)
+{
+	const struct msn_manifest_object *o = &m->objects[i];
+	char key[MSN_VALUE_TEXT], size[MSN_VALUE_TEXT], seals[64];
+	msn_auto(msn_freep) char *text = NULL;
+
+	snprintf(key, sizeof(key), "Object %zu", i);
+	if (!o->exact)
+		return size_line(cli, t, key, o->size_bytes);
+	seals_text(o->seals, seals, sizeof(seals));
+	text = msn_format("%s, mode %04o, %s, %s",
+			  msn_text_size(cli, o->size_bytes, size), o->mode,
+			  seals, o->name);
+	return text ? line(t, key, text) : -ENOMEM;
+}
+
 static int part_lines(const struct msn_cli *cli, struct msn_table *t,
 		      const struct msn_manifest *m)
 {
@@ -105,10 +139,8 @@ static int part_lines(const struct msn_cli *cli, struct msn_table *t,
 		rc = count_line(t, "Runs", m->pages.count);
 	if (!rc)
 		rc = count_line(t, "Packs", m->pack_count);
-	for (size_t i = 0; !rc && i < m->object_count; i++) {
-		snprintf(key, sizeof(key), "Object %zu", i);
-		rc = size_line(cli, t, key, m->objects[i].size_bytes);
-	}
+	for (size_t i = 0; !rc && i < m->object_count; i++)
+		rc = object_line(cli, t, m, i);
 	for (size_t i = 0; !rc && i < m->blob_count; i++) {
 		snprintf(key, sizeof(key), "Blob %s", m->blobs[i].name);
 		rc = size_line(cli, t, key, m->blobs[i].size_bytes);
@@ -158,15 +190,39 @@ static json_t *texts_json(const struct msn_manifest_text *list, size_t count)
 	return array;
 }
 
+static json_t *seals_json(uint32_t seals)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < MSN_ARRAY_LEN(seal_names); i++)
+		if (seals & UINT32_C(1) << i &&
+		    json_array_append_new(array, json_string(seal_names[i]))) {
+			json_decref(array);
+			array = NULL;
+		}
+	return array;
+}
+
+static json_t *object_json(const struct msn_manifest_object *o)
+{
+	char mode[16];
+
+	if (!o->exact)
+		return json_pack("{s:o}", "bytes",
+				 msn_json_count(o->size_bytes));
+	snprintf(mode, sizeof(mode), "%04o", o->mode);
+	return json_pack("{s:o, s:o, s:s, s:o}", "bytes",
+			 msn_json_count(o->size_bytes), "name",
+			 msn_json_text(o->name), "mode", mode, "seals",
+			 seals_json(o->seals));
+}
+
 static json_t *objects_json(const struct msn_manifest *m)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; array && i < m->object_count; i++) {
-		json_t *size = msn_json_count(m->objects[i].size_bytes);
-
-		if (json_array_append_new(array,
-					  json_pack("{s:o}", "bytes", size))) {
+		if (json_array_append_new(array, object_json(&m->objects[i]))) {
 			json_decref(array);
 			array = NULL;
 		}

@@ -170,7 +170,7 @@ static int from_object(struct msn_view *v,
 	uint64_t at = map->offset + (ar.start - map->start);
 	uint64_t len = msn_addr_range_length(ar);
 
-	if (at + len > o->size_bytes)
+	if (at + len > msn_manifest_object_pages(o) << MSN_PAGE_SHIFT)
 		return msn_failure_set(why, -EFAULT, MSN_FAILURE_INVALID,
 				       "address 0x%" PRIx64
 				       " lies behind the end of '%s'",

@@ -314,14 +314,61 @@ static void a_huge_gap_gets_no_bytes(void)
 	end();
 }
 
+static void add_object(uint64_t pages)
+{
+	const struct msn_manifest_object o = { .size_bytes = pages * PAGE };
+	uint32_t index;
+
+	CHECK(msn_manifest_add_object(f.m, &o, &index) == 0 && index == 0);
+}
+
+/* A mapping of the object. */
+static struct msn_manifest_mapping of_object(bool shared)
+{
+	return (struct msn_manifest_mapping){ .kind = MSN_MAPPING_OBJECT,
+					      .perms = RW,
+					      .max_perms = RW,
+					      .shared = shared,
+					      .name = "/memfd:x (deleted)",
+					      .inode = 5 };
+}
+
+static void copied_pages_lie_over_an_object(void)
+{
+	struct msn_manifest_mapping v = of_object(false);
+
+	/*
+	 * object   1 2 3 4 5        mapped from page 1 to past its end, 6
+	 * stored   A B   C
+	 * copies   0 x y
+	 */
+	start();
+	add_object(6);
+	v.end = AT(6);
+	v.start = AT(0);
+	v.offset = PAGE;
+	CHECK(msn_manifest_add_mapping(f.m, &v) == 0);
+	add_page(&f.m->objects[0].pages, 1, 'A');
+	add_page(&f.m->objects[0].pages, 2, 'B');
+	add_page(&f.m->objects[0].pages, 4, 'C');
+	CHECK(msn_extents_append(
+		      &f.m->pages,
+		      (struct msn_extent){ .page = AT(0) / PAGE,
+					   .count = 1,
+					   .pack = MSN_EXTENT_ZERO }) == 0);
+	add_private(1, 'x');
+	add_private(2, 'y');
+	commit_and_export();
+	EXPECT(header().e_phnum == 2 && loads(1, 0, 6, 6));
+	EXPECT(byte_at(1, 0) == 0 && byte_at(1, 1) == 'x');
+	EXPECT(byte_at(1, 2) == 'y' && byte_at(1, 3) == 'C');
+	EXPECT(byte_at(1, 4) == 0 && byte_at(1, 5) == 0);
+	end();
+}
+
 static void shared_objects_have_their_bytes(void)
 {
-	struct msn_manifest_mapping v = { .kind = MSN_MAPPING_OBJECT,
-					  .perms = RW,
-					  .max_perms = RW,
-					  .shared = true,
-					  .name = "/memfd:x (deleted)",
-					  .inode = 5 };
+	struct msn_manifest_mapping v = of_object(true);
 	char note[256];
 	uint64_t entry[5];
 
@@ -330,9 +377,7 @@ static void shared_objects_have_their_bytes(void)
 	 * stored     A   B
 	 */
 	start();
-	f.m->objects = calloc(1, sizeof(*f.m->objects));
-	f.m->object_count = 1;
-	f.m->objects[0].size_bytes = 4 * PAGE;
+	add_object(4);
 	v.start = AT(0);
 	v.end = AT(4);
 	CHECK(msn_manifest_add_mapping(f.m, &v) == 0);
@@ -721,6 +766,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_hole_at_the_end_has_its_length),
 		CHECK_TEST(a_huge_gap_gets_no_bytes),
 		CHECK_TEST(shared_objects_have_their_bytes),
+		CHECK_TEST(copied_pages_lie_over_an_object),
 		CHECK_TEST(unmodified_pages_come_from_the_same_file),
 		CHECK_TEST(a_zero_page_hides_the_files),
 		CHECK_TEST(a_changed_file_gives_no_bytes),

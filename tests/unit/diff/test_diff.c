@@ -415,6 +415,82 @@ static void shared_memory_is_compared_where_it_shows(void)
 	test_store_close(&s);
 }
 
+/*
+ * A private mapping of an object: @object are its pages as in make(), and
+ * @copies the space's own over them.
+ */
+static struct msn_uid make_copied(struct test_store *s, const char *name,
+				  const char *object, const char *copies)
+{
+	struct msn_manifest_object *o;
+	struct maker k;
+
+	maker_begin(&k, s, name);
+	o = maker_object(&k, strlen(object));
+	for (uint64_t i = 0; object[i]; i++)
+		if (object[i] != '.')
+			maker_page(&k, &o->pages, i, (uint64_t)object[i]);
+	maker_map(&k, 16, 16 + strlen(copies), MSN_MAPPING_OBJECT);
+	for (uint64_t i = 0; copies[i]; i++)
+		if (copies[i] == 'z')
+			maker_zeros(&k, &k.m->pages, 16 + i, 1);
+		else if (copies[i] != '.')
+			maker_page(&k, &k.m->pages, 16 + i,
+				   (uint64_t)copies[i]);
+	return maker_commit(&k);
+}
+
+/* Bytes of a page depend on its number in its list: copies never equal. */
+static void copies_of_an_object_are_compared_as_they_show(void)
+{
+	struct told *t = told_new();
+	struct msn_uid a, b, c;
+	struct test_store s;
+	char got[16];
+
+	test_store_open(&s);
+	a = make_copied(&s, "a", "abcdef..", "..xyz.z.");
+	b = make_copied(&s, "b", "aBcDeFg.", "..xz.zgz");
+	EXPECT(diff(&s, a, a, t) == 0);
+	EXPECT(t->count == 0 && t->mappings == 0);
+	EXPECT(diff(&s, a, b, t) == 0);
+	paint(t, got, 8);
+	/*
+	 * object  a b c d e f . .   a B c D e F g .
+	 * copies  . . x y z . z .   . . x z . z g z
+	 * shown   a b x y 0 f 0 0   a B x 0 e 0 g 0
+	 */
+	EXPECT(strcmp(got, ".*.****.") == 0);
+	for (size_t i = 0; i < t->count; i++)
+		EXPECT(!t->run[i].shared);
+	/* Pages of its own against what an object shows: by their bytes. */
+	c = make(&s, "c", "..x.z", MSN_MAPPING_ANON);
+	EXPECT(diff(&s, a, c, t) == 0);
+	paint(t, got, 8);
+	EXPECT(strcmp(got, "...*....") == 0 && t->mappings == 2);
+	free(t);
+	test_store_close(&s);
+}
+
+static void a_damaged_page_of_an_object_is_told_by_its_address(void)
+{
+	struct told *t = told_new();
+	uint8_t page[MSN_PAGE_SIZE];
+	struct msn_uid a, b;
+	struct test_store s;
+
+	test_store_open(&s);
+	a = make_copied(&s, "a", "abc", "..x");
+	b = make_copied(&s, "b", "aBc", "..x");
+	maker_fill(page, 1, 'B');
+	damage_bytes(&s, page, sizeof(page));
+	EXPECT(diff(&s, a, b, t) == -EBADMSG);
+	EXPECT(t->why.kind == MSN_FAILURE_DATA_LOSS);
+	EXPECT(strstr(t->why.text, "0x11000"));
+	free(t);
+	test_store_close(&s);
+}
+
 static void a_damaged_page_is_data_loss_with_its_place(void)
 {
 	struct told *t = told_new();
@@ -587,6 +663,8 @@ int main(int argc, char **argv)
 		CHECK_TEST(
 			pages_of_a_mapping_that_is_gone_are_compared_with_zero),
 		CHECK_TEST(shared_memory_is_compared_where_it_shows),
+		CHECK_TEST(copies_of_an_object_are_compared_as_they_show),
+		CHECK_TEST(a_damaged_page_of_an_object_is_told_by_its_address),
 		CHECK_TEST(a_damaged_page_is_data_loss_with_its_place),
 		CHECK_TEST(a_snapshot_that_is_not_there_is_not_found),
 		CHECK_TEST(progress_can_cancel_and_so_can_the_caller),

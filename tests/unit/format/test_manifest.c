@@ -149,26 +149,37 @@ static void adders_know_their_limits(void)
 
 static void names_fit_everywhere(void)
 {
-	static const char *const bad[] = {
-		"",
-		".a",
-		"-a",
-		"a b",
-		"a/b",
-		"gr\xc3\xbc",
-		"a\n",
-		"A",
-		"_a",
-		"0123456789abcdef0123456789abcdef",
-		"1234567890123456789012345678901234567890123456789012345678901234",
+	static const char letters[] = "the name has a character other than "
+				      "a-z, 0-9, '.', '_' and '-'";
+	static const char start[] = "the name starts with '.', '_' or '-'";
+	static const struct {
+		const char *name, *text;
+	} bad[] = {
+		{ "", "the name is empty" },
+		{ ".a", start },
+		{ "-a", start },
+		{ "_a", start },
+		{ "a b", letters },
+		{ "a/b", letters },
+		{ "gr\xc3\xbc", letters },
+		{ "a\n", letters },
+		{ "A", letters },
+		{ "0123456789abcdef0123456789abcdef",
+		  "the name looks like a uid" },
+		{ "1234567890123456789012345678901234567890"
+		  "123456789012345678901234",
+		  "the name is longer than 63 characters" },
 	};
 
 	EXPECT(!msn_snapshot_name_check("a"));
 	EXPECT(!msn_snapshot_name_check("9a.b-c_9"));
 	EXPECT(!msn_snapshot_name_check(
 		"123456789012345678901234567890123456789012345678901234567890123"));
-	for (size_t i = 0; i < MSN_ARRAY_LEN(bad); i++)
-		EXPECT(msn_snapshot_name_check(bad[i]));
+	for (size_t i = 0; i < MSN_ARRAY_LEN(bad); i++) {
+		const char *text = msn_snapshot_name_check(bad[i].name);
+
+		EXPECT(text && strcmp(text, bad[i].text) == 0);
+	}
 }
 
 static void what_was_encoded_decodes_to_the_same(void)
@@ -210,216 +221,6 @@ static void runs_of_whole_frames_take_few_bytes(void)
 	b = encode(m);
 	EXPECT(b.len < 250 * 6 + 100);
 	free(b.data);
-}
-
-typedef void breaker(struct msn_manifest *m);
-
-static void no_uid(struct msn_manifest *m)
-{
-	m->uid = (struct msn_uid){ 0 };
-}
-static void bad_name(struct msn_manifest *m)
-{
-	m->name[0] = '/';
-}
-static void bad_label(struct msn_manifest *m)
-{
-	m->labels[0].value[0] = '\xff';
-}
-static void twice_label(struct msn_manifest *m)
-{
-	strcpy(m->labels[1].key, m->labels[0].key);
-}
-static void empty_key(struct msn_manifest *m)
-{
-	m->attrs[1].key[0] = '\0';
-}
-static void pack_zero(struct msn_manifest *m)
-{
-	m->packs[1].id = 0;
-}
-static void generation_zero(struct msn_manifest *m)
-{
-	m->packs[2].generation = 0;
-}
-static void mapping_unaligned(struct msn_manifest *m)
-{
-	m->mappings[0].start++;
-}
-static void mapping_empty(struct msn_manifest *m)
-{
-	m->mappings[0].end = m->mappings[0].start;
-}
-static void mapping_overlap(struct msn_manifest *m)
-{
-	m->mappings[1].start = m->mappings[0].end - 4096;
-}
-static void mapping_kind(struct msn_manifest *m)
-{
-	m->mappings[3].kind = 0;
-}
-static void mapping_perms(struct msn_manifest *m)
-{
-	m->mappings[3].max_perms = 8;
-}
-static void mapping_perms_above_max(struct msn_manifest *m)
-{
-	m->mappings[3].perms = 7;
-	m->mappings[3].max_perms = 5;
-}
-static void mapping_mode(struct msn_manifest *m)
-{
-	m->mappings[3].mlock_mode = 3;
-}
-static void mapping_name_mut(struct msn_manifest *m)
-{
-	m->mappings[3].name_mut = 3;
-}
-static void mapping_offset(struct msn_manifest *m)
-{
-	m->mappings[3].offset = UINT64_MAX - 4095;
-}
-static void mapping_inode(struct msn_manifest *m)
-{
-	m->mappings[3].kind = MSN_MAPPING_ANON;
-	m->mappings[3].inode = 1;
-}
-static void mapping_object(struct msn_manifest *m)
-{
-	m->mappings[3].kind = MSN_MAPPING_OBJECT;
-	m->mappings[3].object = (uint32_t)m->object_count;
-}
-static struct msn_extent *stored_extent(struct msn_manifest *m)
-{
-	struct msn_extent *e = m->pages.list;
-
-	while (e->pack == MSN_EXTENT_ZERO)
-		e++;
-	return e;
-}
-static void extent_empty(struct msn_manifest *m)
-{
-	m->pages.list[2].count = 0;
-}
-static void extent_overlap(struct msn_manifest *m)
-{
-	m->pages.list[2].page = m->pages.list[1].page;
-}
-static void extent_unmapped(struct msn_manifest *m)
-{
-	m->pages.list[0].page = 0;
-}
-static void extent_past_the_last_mapping(struct msn_manifest *m)
-{
-	m->pages.list[m->pages.count - 1].page =
-		m->mappings[m->mapping_count - 1].end / 4096;
-}
-static void extent_pack(struct msn_manifest *m)
-{
-	stored_extent(m)->pack = 3;
-}
-static void extent_frame_zero(struct msn_manifest *m)
-{
-	stored_extent(m)->frame = 0;
-}
-static void extent_at_header(struct msn_manifest *m)
-{
-	stored_extent(m)->at = stored_extent(m)->frame;
-}
-static void extent_crosses(struct msn_manifest *m)
-{
-	struct msn_extent *e = stored_extent(m);
-
-	e->at = e->frame + 64 - e->count + 1;
-}
-static void extent_past_pack(struct msn_manifest *m)
-{
-	struct msn_extent *e = stored_extent(m);
-
-	e->frame = MSN_PACK_PAGES - 1;
-	e->at = MSN_PACK_PAGES;
-}
-static void extent_zero_place(struct msn_manifest *m)
-{
-	struct msn_extent *e = stored_extent(m);
-
-	e->pack = MSN_EXTENT_ZERO;
-	e->frame = 1;
-}
-static void object_unaligned(struct msn_manifest *m)
-{
-	m->objects[0].size_bytes++;
-}
-static void object_small(struct msn_manifest *m)
-{
-	size_t i = 0;
-
-	while (m->objects[i].pages.count == 0)
-		i++;
-	m->objects[i].size_bytes = 0;
-}
-static void blob_large(struct msn_manifest *m)
-{
-	m->blobs[0].size_bytes = MSN_BLOB_BYTES_MAX + 1;
-}
-static void blob_unnamed(struct msn_manifest *m)
-{
-	m->blobs[0].name[0] = '\0';
-}
-static void blob_twice(struct msn_manifest *m)
-{
-	strcpy(m->blobs[1].name, m->blobs[0].name);
-}
-
-static void every_promise_is_checked(void)
-{
-	static breaker *const breakers[] = {
-		no_uid,
-		bad_name,
-		bad_label,
-		twice_label,
-		empty_key,
-		pack_zero,
-		generation_zero,
-		mapping_unaligned,
-		mapping_empty,
-		mapping_overlap,
-		mapping_kind,
-		mapping_perms,
-		mapping_perms_above_max,
-		mapping_mode,
-		mapping_name_mut,
-		mapping_offset,
-		mapping_inode,
-		mapping_object,
-		extent_empty,
-		extent_overlap,
-		extent_unmapped,
-		extent_past_the_last_mapping,
-		extent_pack,
-		extent_frame_zero,
-		extent_at_header,
-		extent_crosses,
-		extent_past_pack,
-		extent_zero_place,
-		object_unaligned,
-		object_small,
-		blob_large,
-		blob_unnamed,
-		blob_twice,
-	};
-
-	for (size_t i = 0; i < MSN_ARRAY_LEN(breakers); i++) {
-		msn_auto(msn_manifest_freep) struct msn_manifest *m =
-			sample_manifest(11, 12);
-		uint8_t *out = NULL;
-		size_t len;
-
-		CHECK(!msn_manifest_check(m));
-		breakers[i](m);
-		EXPECT(msn_manifest_check(m));
-		EXPECT(msn_manifest_encode(m, &out, &len) == -EINVAL && !out);
-	}
 }
 
 static void every_flipped_bit_is_survived(void)
@@ -491,7 +292,7 @@ static void a_newer_version_is_named(void)
 
 	EXPECT(msn_manifest_decode(&m, bytes, 4, &why) == -EOPNOTSUPP);
 	EXPECT(why.kind == MSN_FAILURE_UNSUPPORTED);
-	EXPECT(strstr(why.text, "version 7") && strstr(why.text, "up to 1"));
+	EXPECT(strstr(why.text, "version 7") && strstr(why.text, "up to 2"));
 	why = (struct msn_failure){ 0 };
 	EXPECT(msn_manifest_decode(&m, later, 5, &why) == -EOPNOTSUPP);
 	EXPECT(strstr(why.text, "version 300"));
@@ -598,7 +399,6 @@ int main(int argc, char **argv)
 		CHECK_TEST(names_fit_everywhere),
 		CHECK_TEST(what_was_encoded_decodes_to_the_same),
 		CHECK_TEST(runs_of_whole_frames_take_few_bytes),
-		CHECK_TEST(every_promise_is_checked),
 		CHECK_TEST(every_flipped_bit_is_survived),
 		CHECK_TEST(every_truncation_is_survived),
 		CHECK_TEST(random_damage_is_survived),

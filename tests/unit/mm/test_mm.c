@@ -6,6 +6,7 @@
  */
 #include "base/alloc.h"
 #include "base/limits.h"
+#include "mm/mm_calls.h"
 #include "unit/mm/fixture.h"
 
 #include <errno.h>
@@ -346,6 +347,66 @@ static void a_compare_and_swap_is_atomic_and_checked(void)
 	}
 }
 
+static int count_run(void *ctx, const struct msn_private_run *r)
+{
+	(void)r;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+static unsigned run_count(struct msn_mm *mm)
+{
+	struct msn_addr_range all = { AT(0), AT(REGION_PAGES) };
+	unsigned count = 0;
+
+	CHECK(msn_mm_for_each_private_run(mm, all, count_run, &count) == 0);
+	return count;
+}
+
+/* Page tables get all pages of a mapping at once. */
+static void pages_side_by_side_are_one_run_however_they_came(void)
+{
+	struct fixture f = setup(false);
+
+	map(f.mm, anon(10, 40));
+	put(f.mm, AT(20), 'x');
+	/* The first ones below are elsewhere: the file begins there. */
+	for (uint64_t page = 19; page >= 10; page--)
+		put(f.mm, AT(page), 'x');
+	EXPECT(run_count(f.mm) <= 3);
+	for (uint64_t page = 21; page < 40; page++)
+		put(f.mm, AT(page), 'x');
+	EXPECT(run_count(f.mm) <= 4);
+	teardown(&f);
+}
+
+/* @page is between others, or the last of them. */
+static void give_up_and_take(uint64_t page)
+{
+	struct fixture f = setup(false);
+
+	map(f.mm, anon(10, 20));
+	for (uint64_t i = 10; i < 20; i++)
+		put(f.mm, AT(i), 'x');
+	EXPECT(run_count(f.mm) == 1);
+	/* The lower one is what somebody without a wish would get. */
+	CHECK(msn_mm_madvise(f.mm, AT(12), PAGE, MADV_DONTNEED) == 0);
+	CHECK(msn_mm_madvise(f.mm, AT(page), PAGE, MADV_DONTNEED) == 0);
+	put(f.mm, AT(page), 'y');
+	EXPECT(run_count(f.mm) == 2);
+	put(f.mm, AT(12), 'y');
+	EXPECT(run_count(f.mm) == 1);
+	EXPECT(get(f.mm, AT(12)) == 'y' && get(f.mm, AT(12) + 1) == 0);
+	EXPECT(get(f.mm, AT(page)) == 'y' && get(f.mm, AT(page) + 1) == 0);
+	teardown(&f);
+}
+
+static void a_page_that_was_given_up_comes_back_where_it_was(void)
+{
+	give_up_and_take(16);
+	give_up_and_take(19);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -369,6 +430,8 @@ int main(int argc, char **argv)
 			no_space_may_have_more_mappings_than_objects_are_ready_for),
 		CHECK_TEST(a_fault_says_which_signal_it_would_be),
 		CHECK_TEST(a_compare_and_swap_is_atomic_and_checked),
+		CHECK_TEST(pages_side_by_side_are_one_run_however_they_came),
+		CHECK_TEST(a_page_that_was_given_up_comes_back_where_it_was),
 		{}
 	};
 

@@ -482,6 +482,85 @@ static void a_mapping_is_there_before_its_pages_are(void)
 	teardown(&f);
 }
 
+/* ---- Failures ------------------------------------------------------------ */
+
+/* Pages 10 and 11 show an object, 20 and 21 are private mappings of it. */
+struct walk {
+	struct fixture f;
+	struct msn_shmem *s;
+};
+
+/* Where all pages were taken away, and are wanted again. */
+static void *missing_prepare(void)
+{
+	struct walk *w = calloc(1, sizeof(*w));
+
+	CHECK(w);
+	w->f = setup(true);
+	w->s = map_object(&w->f);
+	put(w->f.mm, AT(21), 'c');
+	CHECK(msn_shmem_truncate(w->s, 0) == 0);
+	CHECK(msn_shmem_truncate(w->s, 2 * PAGE) == 0);
+	return w;
+}
+
+static int missing_fault(void *state)
+{
+	struct walk *w = state;
+	int rc = msn_mm_handle_fault(w->f.mm, AT(11), RW);
+
+	return rc ? rc : msn_mm_handle_fault(w->f.mm, AT(20), RW);
+}
+
+static int missing_populate(void *state)
+{
+	struct walk *w = state;
+	int rc = msn_mm_madvise(w->f.mm, AT(10), 2 * PAGE, MADV_POPULATE_READ);
+
+	return rc ? rc
+		  : msn_mm_madvise(w->f.mm, AT(20), 2 * PAGE,
+				   MADV_POPULATE_WRITE);
+}
+
+static int missing_word(void *state)
+{
+	struct walk *w = state;
+	uint32_t old;
+	int rc = msn_mm_swap32(w->f.mm, AT(11), 'b', &old);
+
+	return rc ? rc : msn_mm_swap32(w->f.mm, AT(21), 'c', &old);
+}
+
+/* Nothing is half there: whoever asks again gets what there is. */
+static void missing_verify(void *state, int rc, const char *name)
+{
+	struct walk *w = state;
+	struct msn_mm *mm = w->f.mm;
+
+	/* Without memory for a window a page is zeroed another way. */
+	EXPECT(rc == 0 || (name && rc == -ENOMEM));
+	EXPECT(rc || !name || strncmp(name, "local.", 6) != 0);
+	EXPECT(msn_mm_check(mm) == NULL && msn_shmem_check(w->s) == NULL);
+	put(mm, AT(11), 'd');
+	EXPECT(get(mm, AT(10)) == 0 && get(mm, AT(20)) == 0);
+	EXPECT(get(mm, AT(11)) == 'd');
+	put(mm, AT(20), 'e');
+	EXPECT(get(mm, AT(10)) == 0 && get(mm, AT(20)) == 'e');
+	msn_identity_dec_ref(msn_shmem_identity(w->s));
+	teardown(&w->f);
+	free(w);
+}
+
+static void a_failure_places_what_is_missing_whole_or_not_at_all(void)
+{
+	EXPECT(check_every_fault(missing_prepare, missing_fault,
+				 missing_verify) >= 5);
+	EXPECT(check_every_fault(missing_prepare, missing_populate,
+				 missing_verify) >= 5);
+	EXPECT(check_every_fault(missing_prepare, missing_word,
+				 missing_verify) >= 5);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -503,6 +582,8 @@ int main(int argc, char **argv)
 			without_the_page_map_a_hole_takes_no_copies_and_no_pages),
 		CHECK_TEST(code_on_page_tables_gets_what_a_fault_puts_there),
 		CHECK_TEST(a_debugger_reads_no_page_where_an_object_has_none),
+		CHECK_TEST(
+			a_failure_places_what_is_missing_whole_or_not_at_all),
 		CHECK_TEST(a_forks_copies_go_when_their_file_becomes_shorter),
 		CHECK_TEST(a_mapping_is_there_before_its_pages_are),
 		{}

@@ -3,179 +3,23 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "unit/save/fixture.h"
+
 #include "base/alloc.h"
 #include "base/fault.h"
-#include "base/fd.h"
 #include "base/rand.h"
-#include "hostfile/hostfile.h"
-#include "restore/restore.h"
-#include "save/save.h"
-#include "shmem/shmem.h"
-#include "support/check.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PAGE MSN_PAGE_SIZE
-#define BASE UINT64_C(0x130000000000)
-#define REGION_PAGES 8192
-#define AT(page) (BASE + (page)*PAGE)
-#define RW (MSN_ACCESS_READ | MSN_ACCESS_WRITE)
-
-static const struct msn_mm_io plain = { 0 };
-
-struct fixture {
-	char path[64];
-	struct msn_store *store;
-	struct msn_memfile *mf;
-	struct msn_mm *mm;
-	struct msn_failure why;
-};
-
-static struct msn_mm *new_space(struct fixture *f, bool local)
-{
-	struct msn_addr_range region = { AT(0), AT(REGION_PAGES) };
-	struct msn_address_space *as;
-	struct msn_mm *mm;
-
-	if (local)
-		CHECK(msn_platform_local_new(&as, region) == 0);
-	else
-		CHECK(msn_platform_none_new(&as) == 0);
-	CHECK(msn_mm_new(&mm, &(struct msn_mm_opts){ .memfile = f->mf,
-						     .as = as }) == 0);
-	return mm;
-}
-
-static void setup(struct fixture *f, bool local)
-{
-	*f = (struct fixture){ 0 };
-	strcpy(f->path, "/tmp/memsnap-test-XXXXXX");
-	CHECK(mkdtemp(f->path));
-	CHECK(msn_store_open(&f->store,
-			     &(struct msn_store_opts){ .path = f->path,
-						       .create = true },
-			     &f->why) == 0);
-	CHECK(msn_memfile_new(&f->mf, &(struct msn_memfile_opts){ 0 }) == 0);
-	f->mm = new_space(f, local);
-}
-
-static void teardown(struct fixture *f)
-{
-	char command[128];
-
-	msn_mm_free(f->mm);
-	EXPECT(msn_memfile_used(f->mf) == 0);
-	msn_memfile_free(f->mf);
-	msn_store_close(f->store);
-	snprintf(command, sizeof(command), "rm -rf %s", f->path);
-	CHECK(system(command) == 0);
-}
-
-#define FOR_BOTH(f, local)                                                     \
-	for (int local = 0; local < 2; local++)                                \
-		for (struct fixture f, *once = (setup(&f, local), &f); once;   \
-		     teardown(&f), once = NULL)
-
-static void map(struct msn_mm *mm, uint64_t page, uint64_t pages)
-{
-	struct msn_mmap_opts o = { .length = pages * PAGE,
-				   .addr = AT(page),
-				   .fixed = true,
-				   .unmap = true,
-				   .perms = RW,
-				   .max_perms = MSN_ACCESS_ANY,
-				   .private = true };
-	uint64_t addr;
-
-	CHECK(msn_mm_mmap(mm, &o, &addr) == 0);
-}
-
-/* Fills a page with bytes of its own; @kind 0 is all zero. */
-static void fill(struct msn_mm *mm, uint64_t page, uint64_t kind)
-{
-	uint64_t bytes[MSN_PAGE_SIZE / 8], state = kind;
-	size_t done;
-
-	for (size_t i = 0; i < MSN_ARRAY_LEN(bytes); i++)
-		bytes[i] = kind ? msn_rand_next(&state) : 0;
-	CHECK(msn_mm_copy_out(mm, AT(page), bytes, sizeof(bytes), plain,
-			      &done) == 0);
-}
-
-static bool holds(struct msn_mm *mm, uint64_t page, uint64_t kind)
-{
-	uint64_t bytes[MSN_PAGE_SIZE / 8], state = kind;
-	size_t done;
-
-	if (msn_mm_copy_in(mm, AT(page), bytes, sizeof(bytes), plain, &done))
-		return false;
-	for (size_t i = 0; i < MSN_ARRAY_LEN(bytes); i++)
-		if (bytes[i] != (kind ? msn_rand_next(&state) : 0))
-			return false;
-	return true;
-}
-
-static struct msn_uid save(struct fixture *f, struct msn_mm *mm,
-			   const struct msn_save_opts *opts,
-			   struct msn_manifest_stats *stats)
-{
-	static const struct msn_save_opts defaults;
-	struct msn_uid uid;
-	int rc = msn_save(mm, f->store, opts ? opts : &defaults, &uid, stats,
-			  &f->why);
-
-	if (rc)
-		printf("%s\n", f->why.text);
-	CHECK(rc == 0);
-	return uid;
-}
-
-static struct msn_opened *open_it(struct fixture *f, struct msn_uid uid,
-				  bool eager)
-{
-	struct msn_open_opts opts = { .eager = eager };
-	struct msn_opened *o;
-	int rc = msn_open_snapshot(&o, f->store, uid, &opts, &f->why);
-
-	if (rc)
-		printf("%s\n", f->why.text);
-	CHECK(rc == 0);
-	return o;
-}
-
-static struct msn_mm *clone_it(struct fixture *f, struct msn_opened *o,
-			       bool local)
-{
-	struct msn_clone_opts opts = { 0 };
-	struct msn_mm *mm = new_space(f, local);
-	int rc = msn_clone(o, mm, &opts, &f->why);
-
-	if (rc)
-		printf("%s\n", f->why.text);
-	CHECK(rc == 0);
-	EXPECT(msn_mm_check(mm) == NULL);
-	return mm;
-}
-
-/* Gives the space up and restores it from @uid over the same platform. */
-static void go_through(struct fixture *f, struct msn_uid uid, bool local,
-		       bool eager)
-{
-	struct msn_opened *o = open_it(f, uid, eager);
-
-	f->mm = msn_mm_free(f->mm);
-	f->mm = clone_it(f, o, local);
-	msn_opened_free(o);
-}
-
 static void a_space_comes_back_as_it_was(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		map(f.mm, 10, 600);
 		map(f.mm, 1000, 4);
@@ -189,8 +33,7 @@ static void a_space_comes_back_as_it_was(void)
 			msn_auto(msn_freep) char *after = NULL;
 
 			CHECK(msn_mm_maps(f.mm, &before) == 0);
-			go_through(&f, save(&f, f.mm, NULL, NULL), local,
-				   eager);
+			go_through(&f, save(&f, f.mm, NULL, NULL), eager);
 			CHECK(msn_mm_maps(f.mm, &after) == 0);
 			EXPECT(strcmp(before, after) == 0);
 			for (uint64_t i = 0; i < 600; i++)
@@ -204,7 +47,7 @@ static void a_space_comes_back_as_it_was(void)
 
 static void zero_pages_and_repeats_are_not_stored(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		struct msn_manifest_stats stats;
 
@@ -222,14 +65,14 @@ static void zero_pages_and_repeats_are_not_stored(void)
 
 static void repeats_far_apart_are_found_too(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		struct msn_manifest_stats stats;
 
 		map(f.mm, 0, 1200);
 		for (uint64_t i = 0; i < 1200; i++)
 			fill(f.mm, i, 1 + i % 600);
-		go_through(&f, save(&f, f.mm, NULL, &stats), local, true);
+		go_through(&f, save(&f, f.mm, NULL, &stats), true);
 		EXPECT(stats.stored == 600 && stats.deduped == 600);
 		for (uint64_t i = 0; i < 1200; i += 7)
 			EXPECT(holds(f.mm, i, 1 + i % 600));
@@ -238,7 +81,7 @@ static void repeats_far_apart_are_found_too(void)
 
 static void a_child_stores_only_what_changed(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		struct msn_save_opts opts = { 0 };
 		struct msn_manifest_stats stats;
@@ -254,12 +97,12 @@ static void a_child_stores_only_what_changed(void)
 		fill(f.mm, 6, 0);
 		fill(f.mm, 7, 1007);
 		opts.parent = &first;
-		go_through(&f, save(&f, f.mm, &opts, &stats), local, true);
+		go_through(&f, save(&f, f.mm, &opts, &stats), true);
 		EXPECT(stats.stored == 1 && stats.inherited == 298);
 		EXPECT(holds(f.mm, 5, 42) && holds(f.mm, 6, 0));
 		/* By lineage: the parent is where it came from. */
 		fill(f.mm, 9, 43);
-		go_through(&f, save(&f, f.mm, NULL, &stats), local, true);
+		go_through(&f, save(&f, f.mm, NULL, &stats), true);
 		EXPECT(stats.stored == 1 && stats.inherited == 298);
 		EXPECT(holds(f.mm, 9, 43) && holds(f.mm, 5, 42) &&
 		       holds(f.mm, 8, 1008) && holds(f.mm, 6, 0));
@@ -268,7 +111,7 @@ static void a_child_stores_only_what_changed(void)
 
 static void removing_the_parent_leaves_the_child_whole(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		struct msn_uid first, second;
 
@@ -276,7 +119,7 @@ static void removing_the_parent_leaves_the_child_whole(void)
 		for (uint64_t i = 0; i < 100; i++)
 			fill(f.mm, i, 1 + i);
 		first = save(&f, f.mm, NULL, NULL);
-		go_through(&f, first, local, true);
+		go_through(&f, first, true);
 		fill(f.mm, 3, 999);
 		second = save(&f, f.mm, NULL, NULL);
 		CHECK(msn_store_remove(f.store, first, &f.why) == 0);
@@ -285,7 +128,7 @@ static void removing_the_parent_leaves_the_child_whole(void)
 			fill(f.mm, i, 5000 + i);
 		save(&f, f.mm, &(struct msn_save_opts){ .no_parent = true },
 		     NULL);
-		go_through(&f, second, local, true);
+		go_through(&f, second, true);
 		for (uint64_t i = 0; i < 100; i++)
 			EXPECT(holds(f.mm, i, i == 3 ? 999 : 1 + i));
 	}
@@ -317,7 +160,7 @@ static void clones_do_not_see_each_other(void)
 
 static void blobs_come_back_byte_for_byte(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		msn_auto(msn_freep) uint8_t *big = msn_alloc(300001);
 		struct msn_save_blob blobs[] = { { "registers", "hello", 5 },
@@ -349,68 +192,23 @@ static void blobs_come_back_byte_for_byte(void)
 
 /* ---- Host files and shared objects --------------------------------------- */
 
-static struct msn_hostfile *make_file(char *path)
-{
-	struct msn_hostfile *hf;
-	char page[MSN_PAGE_SIZE];
-	int fd;
-
-	strcpy(path, "/tmp/memsnap-test-XXXXXX");
-	fd = mkstemp(path);
-	CHECK(fd >= 0);
-	for (int i = 0; i < 4; i++) {
-		memset(page, 'A' + i, PAGE);
-		CHECK(msn_pwrite_full(fd, page, PAGE, (uint64_t)i * PAGE) == 0);
-	}
-	close(fd);
-	CHECK(msn_hostfile_open(&hf, path, true) == 0);
-	return hf;
-}
-
-static void map_file(struct msn_mm *mm, struct msn_hostfile *hf, uint64_t page,
-		     bool private)
-{
-	struct msn_mmap_opts o = {
-		.length = 4 * PAGE,
-		.addr = AT(page),
-		.fixed = true,
-		.unmap = true,
-		.perms = RW,
-		.max_perms = MSN_ACCESS_ANY,
-		.private = private,
-		.mappable = msn_hostfile_mappable(hf),
-		.mapping_identity = msn_hostfile_identity(hf),
-	};
-	uint64_t addr;
-
-	CHECK(msn_mm_mmap(mm, &o, &addr) == 0);
-}
-
-static int first_byte(struct msn_mm *mm, uint64_t page)
-{
-	unsigned char c;
-	size_t done;
-
-	return msn_mm_copy_in(mm, AT(page), &c, 1, plain, &done) ? -1 : c;
-}
-
 static void a_private_file_mapping_keeps_its_own_pages(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		char path[64];
-		struct msn_hostfile *hf = make_file(path);
+		struct msn_hostfile *hf = open_file(path);
 
 		map_file(f.mm, hf, 10, true);
 		fill(f.mm, 11, 5);
 		fill(f.mm, 12, 0); /* hides the file's 'C' */
-		go_through(&f, save(&f, f.mm, NULL, NULL), local, true);
+		go_through(&f, save(&f, f.mm, NULL, NULL), true);
 		EXPECT(first_byte(f.mm, 10) == 'A');
 		EXPECT(holds(f.mm, 11, 5));
 		EXPECT(holds(f.mm, 12, 0));
 		EXPECT(first_byte(f.mm, 13) == 'D');
 		/* And once more, through a child that changed nothing. */
-		go_through(&f, save(&f, f.mm, NULL, NULL), local, true);
+		go_through(&f, save(&f, f.mm, NULL, NULL), true);
 		EXPECT(holds(f.mm, 11, 5) && holds(f.mm, 12, 0));
 		EXPECT(first_byte(f.mm, 13) == 'D');
 		unlink(path);
@@ -420,10 +218,10 @@ static void a_private_file_mapping_keeps_its_own_pages(void)
 
 static void a_changed_file_is_refused_by_name(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		char path[64];
-		struct msn_hostfile *hf = make_file(path);
+		struct msn_hostfile *hf = open_file(path);
 		struct msn_clone_opts opts = { 0 };
 		struct msn_opened *o;
 		struct msn_mm *mm;
@@ -432,7 +230,7 @@ static void a_changed_file_is_refused_by_name(void)
 		o = open_it(&f, save(&f, f.mm, NULL, NULL), true);
 		CHECK(truncate(path, 100) == 0);
 		f.mm = msn_mm_free(f.mm);
-		mm = new_space(&f, local);
+		mm = new_space(&f, f.local);
 		EXPECT(msn_clone(o, mm, &opts, &f.why) == -ESTALE);
 		EXPECT(f.why.kind == MSN_FAILURE_PRECONDITION);
 		EXPECT(strstr(f.why.text, path) != NULL);
@@ -457,11 +255,11 @@ static void set_mtime(const char *path, struct timespec mtime)
 
 static void size_and_time_of_change_are_both_compared(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		static const char *const what[] = { "size", "modified" };
 		char path[64];
-		struct msn_hostfile *hf = make_file(path);
+		struct msn_hostfile *hf = open_file(path);
 		struct msn_clone_opts opts = { 0 };
 		struct msn_opened *o;
 		struct stat st;
@@ -474,7 +272,7 @@ static void size_and_time_of_change_are_both_compared(void)
 			CHECK(truncate(path, i ? st.st_size : 100) == 0);
 			st.st_mtim.tv_sec += i;
 			set_mtime(path, st.st_mtim);
-			f.mm = new_space(&f, local);
+			f.mm = new_space(&f, f.local);
 			EXPECT(msn_clone(o, f.mm, &opts, &f.why) == -ESTALE);
 			EXPECT(strstr(f.why.text, what[i]) != NULL);
 			f.why = (struct msn_failure){ 0 };
@@ -488,10 +286,10 @@ static void size_and_time_of_change_are_both_compared(void)
 
 static void a_file_without_a_path_cannot_be_saved(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		char path[64];
-		struct msn_hostfile *hf = make_file(path);
+		struct msn_hostfile *hf = open_file(path);
 		struct msn_save_opts opts = { 0 };
 		struct msn_snapshot_info *list;
 		struct msn_uid uid;
@@ -512,34 +310,22 @@ static void a_file_without_a_path_cannot_be_saved(void)
 
 static void shared_memory_is_saved_once_and_stays_shared(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
-		struct msn_mmap_opts o = { .length = 8 * PAGE,
-					   .addr = AT(10),
-					   .fixed = true,
-					   .unmap = true,
-					   .perms = RW,
-					   .max_perms = MSN_ACCESS_ANY };
+		struct msn_shmem *s = make_memfd(&f, 8);
 		struct msn_manifest_stats stats;
 		struct msn_shmem_stat st;
-		struct msn_shmem *s;
 		struct msn_uid uid;
-		uint64_t addr;
 
-		CHECK(msn_shmem_new(&s, &(struct msn_shmem_opts){
-						.memfile = f.mf,
-						.size = 8 * PAGE }) == 0);
-		msn_shmem_set_mapped(s, &o);
-		CHECK(msn_mm_mmap(f.mm, &o, &addr) == 0);
-		o.addr = AT(20);
-		CHECK(msn_mm_mmap(f.mm, &o, &addr) == 0);
-		msn_identity_dec_ref(o.mapping_identity);
+		map_object(f.mm, s, 10, 8, false);
+		map_object(f.mm, s, 20, 8, false);
 		fill(f.mm, 13, 9);
 		uid = save(&f, f.mm, NULL, &stats);
 		EXPECT(stats.stored == 1);
 		CHECK(msn_shmem_stat(s, &st) == 0);
 		EXPECT(st.allocated_bytes == PAGE); /* no hole was filled */
-		go_through(&f, uid, local, true);
+		msn_identity_dec_ref(msn_shmem_identity(s));
+		go_through(&f, uid, true);
 		EXPECT(holds(f.mm, 13, 9) && holds(f.mm, 23, 9));
 		fill(f.mm, 24, 10);
 		EXPECT(holds(f.mm, 14, 10));
@@ -552,7 +338,7 @@ static void shared_memory_is_saved_once_and_stays_shared(void)
 
 static void a_bad_name_is_refused_before_anything_is_read(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		struct msn_save_opts opts = { .name = "Upper" };
 		struct msn_uid uid;
@@ -573,7 +359,7 @@ static int stop(void *ctx, uint64_t done, uint64_t total)
 
 static void a_cancelled_save_leaves_nothing(void)
 {
-	FOR_BOTH(f, local)
+	FOR_BOTH(f)
 	{
 		struct msn_save_opts opts = { .progress = stop };
 		struct msn_snapshot_info *list;
@@ -636,7 +422,7 @@ static void walk_verify(void *state, int rc, const char *name)
 	free(list);
 	CHECK(msn_store_find(f->store, rc ? "before" : "after", &uid,
 			     &f->why) == 0);
-	go_through(f, uid, true, true);
+	go_through(f, uid, true);
 	EXPECT(holds(f->mm, 1, rc ? 2 : 600) && holds(f->mm, 69, 10));
 	teardown(f);
 	free(f);

@@ -4,73 +4,30 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "unit/save/fixture.h"
+
 #include "base/alloc.h"
 #include "base/fault.h"
-#include "fakes/store_fixture.h"
-#include "mm/mm_calls.h"
-#include "restore/restore.h"
-#include "save/save.h"
-#include "shmem/shmem.h"
-#include "support/check.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define PAGE MSN_PAGE_SIZE
-#define BASE UINT64_C(0x130000000000)
-#define REGION_PAGES 1024
-#define AT(page) (BASE + (page)*PAGE)
-#define LEN(pages) ((pages)*PAGE)
-#define RW (MSN_ACCESS_READ | MSN_ACCESS_WRITE)
+/* Pages that are compared one by one. */
+#define LOOK_PAGES 1024
 
-static const struct msn_mm_io plain = { 0 };
-
-struct fixture {
-	char *path;
-	struct msn_store *store;
-	struct msn_memfile *mf;
-	struct msn_mm *mm;
-	struct msn_failure why;
+/* A furnished space, and the file that it maps. */
+struct room {
+	struct fixture f;
+	char file[64];
 	uint64_t grown; /* page that the stack has reached */
 };
 
-static struct msn_mm *new_space(struct fixture *f, bool local)
-{
-	struct msn_addr_range region = { AT(0), AT(REGION_PAGES) };
-	struct msn_address_space *as;
-	struct msn_mm *mm;
-
-	if (local)
-		CHECK(msn_platform_local_new(&as, region) == 0);
-	else
-		CHECK(msn_platform_none_new(&as) == 0);
-	CHECK(msn_mm_new(&mm, &(struct msn_mm_opts){ .memfile = f->mf,
-						     .as = as }) == 0);
-	return mm;
-}
-
-static void setup(struct fixture *f, bool local)
-{
-	*f = (struct fixture){ .path = store_dir_in_memory() };
-	f->store = store_at(f->path);
-	CHECK(msn_memfile_new(&f->mf, &(struct msn_memfile_opts){ 0 }) == 0);
-	/* Only the kernel can let a stack grow, and it is not asked to. */
-	f->grown = local ? 700 : 698;
-	f->mm = new_space(f, local);
-}
-
-static void teardown(struct fixture *f)
-{
-	msn_mm_free(f->mm);
-	EXPECT(msn_memfile_used(f->mf) == 0);
-	msn_memfile_free(f->mf);
-	msn_store_close(f->store);
-	store_dir_free(f->path);
-}
-
-static void map(struct msn_mm *mm, uint64_t page, uint64_t pages, int flags)
+static void map_with(struct msn_mm *mm, uint64_t page, uint64_t pages,
+		     int flags)
 {
 	struct msn_mmap_call c = {
 		.addr = AT(page),
@@ -83,14 +40,6 @@ static void map(struct msn_mm *mm, uint64_t page, uint64_t pages, int flags)
 	CHECK(msn_mm_sys_mmap(mm, &c, &addr) == 0);
 }
 
-static void put(struct msn_mm *mm, uint64_t page, const char *text)
-{
-	size_t done;
-
-	CHECK(msn_mm_copy_out(mm, AT(page), text, strlen(text) + 1, plain,
-			      &done) == 0);
-}
-
 static void look(struct msn_mm *mm, uint64_t page)
 {
 	size_t done;
@@ -99,46 +48,63 @@ static void look(struct msn_mm *mm, uint64_t page)
 	CHECK(msn_mm_copy_in(mm, AT(page), &c, 1, plain, &done) == 0);
 }
 
-static void map_shared_twice(struct fixture *f)
-{
-	struct msn_mmap_opts o = { .length = LEN(8),
-				   .fixed = true,
-				   .perms = RW,
-				   .max_perms = MSN_ACCESS_ANY };
-	struct msn_shmem *s;
-	uint64_t addr;
+/* Mappings of objects, which a restore makes anew. */
+static const struct {
+	uint64_t page, pages;
+} of_objects[] = { { 200, 8 }, { 220, 8 }, { 240, 8 }, { 248, 4 } };
 
-	CHECK(msn_shmem_new(&s, &(struct msn_shmem_opts){ .memfile = f->mf,
-							  .size = LEN(8) }) ==
-	      0);
-	msn_shmem_set_mapped(s, &o);
-	for (uint64_t page = 200; page <= 220; page += 20) {
-		o.addr = AT(page);
-		CHECK(msn_mm_mmap(f->mm, &o, &addr) == 0);
-	}
-	msn_identity_dec_ref(o.mapping_identity);
-	put(f->mm, 201, "shared");
-	look(f->mm, 223); /* a page of zeros comes into being */
+static void map_objects(struct msn_mm *mm, struct fixture *f)
+{
+	struct msn_shmem *s = make_memfd(f, 8);
+
+	map_object(mm, s, 200, 8, false);
+	map_object(mm, s, 220, 8, false);
+	map_object(mm, s, 240, 8, true);
+	map_object(mm, s, 248, 4, true); /* not joined: an offset of its own */
+	put(mm, 201, "shared");
+	put(mm, 202, "under a copy");
+	look(mm, 223); /* a page of zeros comes into being */
+	put(mm, 242, "copied");
+	fill(mm, 243, 0);
+	look(mm, 241);
+	look(mm, 245);
+	put(mm, 249, "copied too");
+	msn_identity_dec_ref(msn_shmem_identity(s));
+}
+
+static void map_files(struct msn_mm *mm, struct room *r)
+{
+	struct msn_hostfile *hf;
+
+	make_file(r->file);
+	CHECK(msn_hostfile_open(&hf, r->file, true) == 0);
+	map_file(mm, hf, 260, true);
+	map_file(mm, hf, 270, false);
+	fill(mm, 261, 7);
+	fill(mm, 262, 0); /* hides the file's 'C' */
+	look(mm, 263);
+	look(mm, 271);
+	msn_identity_dec_ref(msn_hostfile_identity(hf));
 }
 
 /* Something of every kind that stays inside the region. */
-static void furnish(struct fixture *f)
+static void furnish(struct room *r)
 {
 	static const int advices[] = { MADV_DONTFORK,  MADV_WIPEONFORK,
 				       MADV_DONTDUMP,  MADV_HUGEPAGE,
 				       MADV_MERGEABLE, MADV_RANDOM,
 				       MADV_SEQUENTIAL };
 	uint64_t node = 1, addr;
-	struct msn_mm *mm = f->mm;
+	struct msn_mm *mm = r->f.mm;
 
-	map(mm, 10, 20, 0);
+	map_with(mm, 10, 20, 0);
 	look(mm, 11);
 	put(mm, 12, "");
 	put(mm, 13, "data");
 	CHECK(msn_mm_mprotect(mm, AT(14), LEN(2), PROT_READ) == 0);
 	CHECK(msn_mm_mlock(mm, AT(20), LEN(2), 0) == 0);
 	CHECK(msn_mm_mlock(mm, AT(24), LEN(2), MLOCK_ONFAULT) == 0);
-	map(mm, 40, 60, 0);
+	map_with(mm, 40, 60, 0);
 	put(mm, 40, "before all advice");
 	for (size_t i = 0; i < MSN_ARRAY_LEN(advices); i++)
 		CHECK(msn_mm_madvise(mm, AT(41 + 2 * i), LEN(1), advices[i]) ==
@@ -149,23 +115,38 @@ static void furnish(struct fixture *f)
 	CHECK(msn_mm_set_anon_name(mm, AT(66), LEN(2), "named") == 0);
 	CHECK(msn_mm_mbind(mm, AT(70), LEN(2), MPOL_BIND, &node, 64, 0) == 0);
 	put(mm, 70, "bound");
-	map(mm, 110, 4, MAP_NORESERVE);
-	map(mm, 120, 4, 0);
+	map_with(mm, 110, 4, MAP_NORESERVE);
+	map_with(mm, 120, 4, 0);
 	put(mm, 121, "will move");
 	CHECK(msn_mm_mremap(mm, AT(120), LEN(4), LEN(4),
 			    MREMAP_MAYMOVE | MREMAP_FIXED, AT(130),
 			    &addr) == 0);
-	map(mm, 140, 4, 0);
+	map_with(mm, 140, 4, 0);
 	put(mm, 142, "sealed");
 	CHECK(msn_mm_mseal(mm, AT(140), LEN(4), 0) == 0);
-	map(mm, 700, 2, MAP_GROWSDOWN);
-	put(mm, f->grown, "the stack has grown");
-	map_shared_twice(f);
+	map_with(mm, 700, 2, MAP_GROWSDOWN);
+	put(mm, r->grown, "the stack has grown");
+	map_objects(mm, &r->f);
+	map_files(mm, r);
 	msn_mm_set_heap(mm, AT(300));
 	CHECK(msn_mm_brk(mm, AT(305)) == AT(305));
 	put(mm, 301, "heap");
 	CHECK(msn_mm_set_mempolicy(mm, MPOL_PREFERRED, &node, 64) == 0);
 	CHECK(msn_mm_mlockall(mm, MCL_FUTURE | MCL_ONFAULT) == 0);
+}
+
+static void enter(struct room *r, bool local)
+{
+	setup(&r->f, local);
+	/* Only the kernel can let a stack grow, and it is not asked to. */
+	r->grown = local ? 700 : 698;
+	furnish(r);
+}
+
+static void leave(struct room *r)
+{
+	unlink(r->file);
+	teardown(&r->f);
 }
 
 /* ---- Comparing ----------------------------------------------------------- */
@@ -193,7 +174,7 @@ static bool pages_agree(struct msn_mm *a, struct msn_mm *b)
 	static char x[MSN_PAGE_SIZE], y[MSN_PAGE_SIZE];
 	bool same = true;
 
-	for (uint64_t page = 0; page < REGION_PAGES; page++) {
+	for (uint64_t page = 0; page < LOOK_PAGES; page++) {
 		uint64_t w[2] = { 0 };
 		uint8_t there[2] = { 0 };
 		int r[2] = { msn_mm_mincore(a, AT(page), PAGE, &there[0]),
@@ -209,7 +190,7 @@ static bool pages_agree(struct msn_mm *a, struct msn_mm *b)
 		same = false;
 	}
 	/* Reading puts pages in place, so it comes last. */
-	for (uint64_t page = 0; page < REGION_PAGES; page++) {
+	for (uint64_t page = 0; page < LOOK_PAGES; page++) {
 		size_t n[2];
 		int r[2] = { msn_mm_copy_in(a, AT(page), x, PAGE, plain, n),
 			     msn_mm_copy_in(b, AT(page), y, PAGE, plain,
@@ -223,73 +204,43 @@ static bool pages_agree(struct msn_mm *a, struct msn_mm *b)
 	return same;
 }
 
-/* Shared objects have new inodes: they are unmapped before smaps is compared.
- */
+/* Objects have new inodes: they are unmapped before listings are compared. */
 static void expect_same(struct msn_mm *a, struct msn_mm *b)
 {
 	EXPECT(msn_mm_check(a) == NULL && msn_mm_check(b) == NULL);
 	EXPECT(pages_agree(a, b));
-	for (uint64_t page = 200; page <= 220; page += 20) {
-		CHECK(msn_mm_munmap(a, AT(page), LEN(8)) == 0);
-		CHECK(msn_mm_munmap(b, AT(page), LEN(8)) == 0);
+	for (size_t i = 0; i < MSN_ARRAY_LEN(of_objects); i++) {
+		uint64_t at = AT(of_objects[i].page);
+
+		CHECK(msn_mm_munmap(a, at, LEN(of_objects[i].pages)) == 0);
+		CHECK(msn_mm_munmap(b, at, LEN(of_objects[i].pages)) == 0);
 	}
 	EXPECT(texts_agree(a, b, msn_mm_maps));
 	EXPECT(texts_agree(a, b, msn_mm_smaps));
-}
-
-static struct msn_uid save(struct fixture *f, struct msn_mm *mm,
-			   struct msn_manifest_stats *stats)
-{
-	struct msn_save_opts opts = { 0 };
-	struct msn_uid uid;
-	int rc = msn_save(mm, f->store, &opts, &uid, stats, &f->why);
-
-	if (rc)
-		printf("%s\n", f->why.text);
-	CHECK(rc == 0);
-	return uid;
-}
-
-static struct msn_mm *restore(struct fixture *f, struct msn_uid uid, bool local)
-{
-	struct msn_opened *o;
-	struct msn_mm *mm = new_space(f, local);
-	int rc = msn_open_snapshot(&o, f->store, uid,
-				   &(struct msn_open_opts){ .eager = true },
-				   &f->why);
-
-	if (rc == 0)
-		rc = msn_clone(o, mm, &(struct msn_clone_opts){ 0 }, &f->why);
-	if (rc)
-		printf("%s\n", f->why.text);
-	CHECK(rc == 0);
-	msn_opened_free(o);
-	return mm;
 }
 
 /* ---- Tests --------------------------------------------------------------- */
 
 static void nothing_tells_a_restored_space_from_the_saved_one(void)
 {
-	struct fixture f;
+	struct room r;
 	struct msn_mm *back;
 
-	setup(&f, false);
-	furnish(&f);
-	back = restore(&f, save(&f, f.mm, NULL), false);
-	expect_same(f.mm, back);
+	enter(&r, false);
+	back = restore(&r.f, save(&r.f, r.f.mm, NULL, NULL), false);
+	expect_same(r.f.mm, back);
 	msn_mm_free(back);
-	teardown(&f);
+	leave(&r);
 }
 
 /* Calls that go by what no listing shows. */
 static void live_on(struct msn_mm *mm)
 {
 	CHECK(msn_mm_mprotect(mm, AT(14), LEN(2), PROT_READ | PROT_WRITE) == 0);
-	map(mm, 30, 2, 0); /* locked on fault; joins nobody */
+	map_with(mm, 30, 2, 0); /* locked on fault; joins nobody */
 	msn_mm_munlockall(mm);
 	EXPECT(msn_mm_mprotect(mm, AT(140), LEN(1), PROT_READ) == -EPERM);
-	map(mm, 126, 4, 0); /* the moved one began elsewhere */
+	map_with(mm, 126, 4, 0); /* the moved one began elsewhere */
 	EXPECT(msn_mm_brk(mm, AT(306)) == AT(306));
 	for (uint64_t page = 43; page < 55; page += 2)
 		CHECK(msn_mm_madvise(mm, AT(page), LEN(1), MADV_NORMAL) == 0);
@@ -298,17 +249,16 @@ static void live_on(struct msn_mm *mm)
 
 static void later_calls_do_the_same_to_both(void)
 {
-	struct fixture f;
+	struct room r;
 	struct msn_mm *back;
 
-	setup(&f, false);
-	furnish(&f);
-	back = restore(&f, save(&f, f.mm, NULL), false);
-	live_on(f.mm);
+	enter(&r, false);
+	back = restore(&r.f, save(&r.f, r.f.mm, NULL, NULL), false);
+	live_on(r.f.mm);
 	live_on(back);
-	expect_same(f.mm, back);
+	expect_same(r.f.mm, back);
 	msn_mm_free(back);
-	teardown(&f);
+	leave(&r);
 }
 
 static struct msn_mm *forked(struct msn_mm *mm)
@@ -323,91 +273,81 @@ static struct msn_mm *forked(struct msn_mm *mm)
 
 static void children_of_both_are_the_same(void)
 {
-	struct fixture f;
+	struct room r;
 	struct msn_mm *back, *child, *other;
 
-	setup(&f, false);
-	furnish(&f);
-	back = restore(&f, save(&f, f.mm, NULL), false);
-	child = forked(f.mm);
+	enter(&r, false);
+	back = restore(&r.f, save(&r.f, r.f.mm, NULL, NULL), false);
+	child = forked(r.f.mm);
 	other = forked(back);
 	/* With the parents gone nobody shares their pages any more. */
 	msn_mm_free(back);
-	f.mm = msn_mm_free(f.mm);
+	r.f.mm = msn_mm_free(r.f.mm);
 	expect_same(child, other);
 	msn_mm_free(child);
 	msn_mm_free(other);
-	teardown(&f);
+	leave(&r);
 }
 
 static void a_forked_child_merges_as_one_after_it_was_restored(void)
 {
-	struct fixture f;
+	struct room r;
 	struct msn_mm *child, *back;
 
-	setup(&f, false);
-	furnish(&f);
-	child = forked(f.mm);
-	msn_mm_free(f.mm);
-	f.mm = child;
-	/* A page of zeros of an object is saved where it is in place. */
-	look(child, 203);
-	look(child, 223);
-	back = restore(&f, save(&f, child, NULL), false);
+	enter(&r, false);
+	child = forked(r.f.mm);
+	msn_mm_free(r.f.mm);
+	r.f.mm = child;
+	/* Its pages of objects are in no place, but the objects have them. */
+	back = restore(&r.f, save(&r.f, child, NULL, NULL), false);
 	live_on(child);
 	live_on(back);
 	expect_same(child, back);
 	msn_mm_free(back);
-	teardown(&f);
+	leave(&r);
 }
 
 static void a_second_save_stores_nothing(void)
 {
-	struct fixture f;
+	struct room r;
 	struct msn_manifest_stats first, second;
 	struct msn_mm *back;
 
-	setup(&f, false);
-	furnish(&f);
-	back = restore(&f, save(&f, f.mm, &first), false);
-	save(&f, back, &second);
+	enter(&r, false);
+	back = restore(&r.f, save(&r.f, r.f.mm, NULL, &first), false);
+	save(&r.f, back, NULL, &second);
 	EXPECT(first.stored > 5 && second.stored == 0);
 	EXPECT(second.inherited == second.private_pages);
 	EXPECT(second.private_pages == first.private_pages);
 	msn_mm_free(back);
-	teardown(&f);
-}
-
-static bool reads(struct msn_mm *mm, uint64_t page, const char *text)
-{
-	char got[32] = "";
-	size_t done;
-
-	return msn_mm_copy_in(mm, AT(page), got, strlen(text) + 1, plain,
-			      &done) == 0 &&
-	       strcmp(got, text) == 0;
+	leave(&r);
 }
 
 /* Between the platforms, all four ways. */
 static void every_platform_restores_what_any_saved(void)
 {
 	for (int way = 0; way < 4; way++) {
-		struct fixture f;
+		struct room r;
 		struct msn_mm *back;
 		struct msn_uid uid;
 
-		setup(&f, way & 1);
-		furnish(&f);
-		uid = save(&f, f.mm, NULL);
-		f.mm = msn_mm_free(f.mm);
-		back = restore(&f, uid, way & 2);
+		enter(&r, way & 1);
+		uid = save(&r.f, r.f.mm, NULL, NULL);
+		r.f.mm = msn_mm_free(r.f.mm);
+		back = restore(&r.f, uid, way & 2);
 		EXPECT(msn_mm_check(back) == NULL);
 		EXPECT(reads(back, 13, "data") && reads(back, 40,
 							"before all"
 							" advice"));
 		EXPECT(reads(back, 131, "will move"));
 		EXPECT(reads(back, 201, "shared") && reads(back, 301, "heap"));
-		EXPECT(reads(back, f.grown, "the stack has grown"));
+		EXPECT(reads(back, 241, "shared") &&
+		       reads(back, 242, "copied"));
+		EXPECT(holds(back, 243, 0) && reads(back, 249, "copied too"));
+		EXPECT(reads(back, 202, "under a copy"));
+		EXPECT(first_byte(back, 260) == 'A' && holds(back, 261, 7));
+		EXPECT(holds(back, 262, 0) && first_byte(back, 273) == 'D');
+		EXPECT(reads(back, r.grown, "the stack has grown"));
 		EXPECT(msn_mm_copy_in(back, AT(62), (char[1]){ 0 }, 1, plain,
 				      &(size_t){ 0 }) == -EFAULT);
 		put(back, 13, "new");
@@ -417,43 +357,29 @@ static void every_platform_restores_what_any_saved(void)
 		       -EPERM);
 		EXPECT(msn_mm_brk(back, AT(306)) == AT(306));
 		msn_mm_free(back);
-		teardown(&f);
+		leave(&r);
 	}
 }
 
 /* ---- Failures ------------------------------------------------------------ */
 
-struct walk {
-	struct fixture f;
+/* One snapshot for all walks: a store costs more than what is tried. */
+static struct walk {
+	struct room r;
 	struct msn_opened *o;
 	struct msn_mm *back;
-};
-
-static struct walk *walk_new(bool local)
-{
-	struct walk *w = msn_alloc(sizeof(*w));
-	struct msn_uid uid;
-
-	CHECK(w);
-	setup(&w->f, false);
-	furnish(&w->f);
-	uid = save(&w->f, w->f.mm, NULL);
-	CHECK(msn_open_snapshot(&w->o, w->f.store, uid,
-				&(struct msn_open_opts){ .eager = true },
-				&w->f.why) == 0);
-	w->f.mm = msn_mm_free(w->f.mm);
-	w->back = new_space(&w->f, local);
-	return w;
-}
+} walk;
 
 static void *prepare_none(void)
 {
-	return walk_new(false);
+	walk.back = new_space(&walk.r.f, false);
+	return &walk;
 }
 
 static void *prepare_local(void)
 {
-	return walk_new(true);
+	walk.back = new_space(&walk.r.f, true);
+	return &walk;
 }
 
 static int clone_body(void *state)
@@ -461,7 +387,7 @@ static int clone_body(void *state)
 	struct walk *w = state;
 
 	return msn_clone(w->o, w->back, &(struct msn_clone_opts){ 0 },
-			 &w->f.why);
+			 &w->r.f.why);
 }
 
 static int save_body(void *state)
@@ -469,31 +395,36 @@ static int save_body(void *state)
 	struct walk *w = state;
 	struct msn_uid uid;
 	int rc = msn_clone(w->o, w->back, &(struct msn_clone_opts){ 0 },
-			   &w->f.why);
+			   &w->r.f.why);
 
 	return rc ? rc
-		  : msn_save(w->back, w->f.store, &(struct msn_save_opts){ 0 },
-			     &uid, NULL, &w->f.why);
+		  : msn_save(w->back, w->r.f.store,
+			     &(struct msn_save_opts){ 0 }, &uid, NULL,
+			     &w->r.f.why);
 }
 
-/* teardown() sees pages that are left behind. */
 static void walk_verify(void *state, int rc, const char *name)
 {
 	struct walk *w = state;
 
-	EXPECT(rc == 0 || (name && w->f.why.kind != MSN_FAILURE_NONE));
+	EXPECT(rc == 0 || (name && w->r.f.why.kind != MSN_FAILURE_NONE));
 	EXPECT(msn_mm_check(w->back) == NULL);
 	msn_mm_free(w->back);
-	msn_opened_free(w->o);
-	teardown(&w->f);
-	free(w);
+	EXPECT(msn_memfile_used(w->r.f.mf) == 0);
+	w->r.f.why = (struct msn_failure){ 0 };
 }
 
 static void every_failure_leaves_nothing_behind(void)
 {
+	enter(&walk.r, false);
+	walk.o = open_it(&walk.r.f, save(&walk.r.f, walk.r.f.mm, NULL, NULL),
+			 true);
+	walk.r.f.mm = msn_mm_free(walk.r.f.mm);
 	EXPECT(check_every_fault(prepare_none, clone_body, walk_verify) > 20);
 	EXPECT(check_every_fault(prepare_local, clone_body, walk_verify) > 20);
 	EXPECT(check_every_fault(prepare_none, save_body, walk_verify) > 40);
+	msn_opened_free(walk.o);
+	leave(&walk.r);
 }
 
 int main(int argc, char **argv)

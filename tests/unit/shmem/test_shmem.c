@@ -370,7 +370,9 @@ static void an_object_shows_the_name_that_maps_shows(void)
 	EXPECT(msn_identity_inode_id(msn_shmem_identity(zero)) !=
 	       msn_identity_inode_id(msn_shmem_identity(f.s)));
 	CHECK(msn_identity_save(msn_shmem_identity(f.s), &saved) == 0);
-	EXPECT(saved.file.size_bytes == 2 * PAGE); /* whole pages are saved */
+	EXPECT(saved.as == MSN_SAVED_AS_CONTENT);
+	EXPECT(saved.file.size_bytes == PAGE + 1);
+	EXPECT(saved.mode == 0777 && saved.seals == 0);
 	EXPECT(msn_shmem_of(f.obj) == f.s);
 	EXPECT(msn_shmem_new(&zero,
 			     &(struct msn_shmem_opts){

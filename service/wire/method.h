@@ -17,6 +17,7 @@
 #include "base/failure.h"
 
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct msn_call;

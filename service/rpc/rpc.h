@@ -19,6 +19,7 @@
 #include "wire/method.h"
 #include "wire/peer.h"
 
+struct msn_events;
 struct msn_requests;
 struct msn_call;
 
@@ -28,6 +29,7 @@ struct msn_rpc {
 	struct msn_workers *workers;
 	struct msn_spaces *spaces;
 	struct msn_operations *operations;
+	struct msn_events *events;
 	struct msn_requests *requests;
 
 	/*
@@ -43,6 +45,6 @@ struct msn_rpc {
 extern const struct msn_method *const msn_rpc_tables[];
 
 extern const struct msn_method msn_rpc_space[], msn_rpc_mapping[],
-	msn_rpc_memory[], msn_rpc_operation[];
+	msn_rpc_memory[], msn_rpc_operation[], msn_rpc_event[];
 
 #endif /* MSN_RPC_RPC_H */

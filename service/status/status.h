@@ -50,9 +50,9 @@ struct msn_status_note {
 
 struct msn_status {
 	enum msn_code code;
-	char text[512];	 /* one line, UTF-8; "" for OK */
-	char reason[40]; /* UPPER_SNAKE; "" only for OK */
-	char field[64];	 /* the request's field that was wrong, or "" */
+	char text[512];	   /* one line, UTF-8; "" for OK */
+	char reason[40];   /* UPPER_SNAKE; "" only for OK */
+	char field[64];	   /* the request's field that was wrong, or "" */
 	uint32_t retry_ms; /* RetryInfo; 0: none */
 	size_t note_count;
 	struct msn_status_note notes[MSN_STATUS_NOTES_MAX];

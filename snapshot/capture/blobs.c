@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/utf8.h"
 #include "memsnap/v1/capture.pb-c.h"
 
 #include <errno.h>
@@ -22,30 +23,6 @@ typedef Memsnap__V1__CapturedThread thread_msg;
 typedef Memsnap__V1__CapturedThreads threads_msg;
 typedef Memsnap__V1__CapturedRegset regset_msg;
 
-/* Length of the UTF-8 character at @s, or 0. */
-static size_t utf8_len(const unsigned char *s, size_t left)
-{
-	static const unsigned lowest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned value;
-	size_t n;
-
-	if (*s < 0x80)
-		return 1;
-	n = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : *s >= 0xc0 ? 2 : 0;
-	if (n == 0 || n > left || *s >= 0xf8)
-		return 0;
-	value = *s & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		value = value << 6 | (s[i] & 0x3f);
-	}
-	if (value < lowest[n] || value > 0x10ffff ||
-	    (value >= 0xd800 && value < 0xe000))
-		return 0;
-	return n;
-}
-
 void msn_capture_clean_text(char *out, size_t size, const char *bytes,
 			    size_t len)
 {
@@ -53,7 +30,7 @@ void msn_capture_clean_text(char *out, size_t size, const char *bytes,
 	size_t used = 0;
 
 	for (size_t i = 0; i < len;) {
-		size_t n = utf8_len(s + i, len - i);
+		size_t n = msn_utf8_length(s + i, len - i);
 		bool bad = n == 0 || s[i] < 0x20 || s[i] == 0x7f;
 
 		if (n == 0)

@@ -68,3 +68,26 @@ bool msn_utf8_valid(const char *text)
 {
 	return msn_utf8_valid_bytes(text, strlen(text));
 }
+
+void msn_utf8_clean(char *out, size_t size, const void *bytes, size_t len)
+{
+	const unsigned char *s = bytes;
+	size_t used = 0;
+
+	for (size_t i = 0; i < len;) {
+		size_t n = msn_utf8_length(s + i, len - i);
+		bool bad = n == 0 || s[i] < 0x20 || s[i] == 0x7f;
+
+		if (n == 0)
+			n = 1;
+		if (used + n >= size)
+			break;
+		if (bad)
+			out[used] = '?';
+		else
+			memcpy(out + used, s + i, n);
+		used += n;
+		i += n;
+	}
+	out[used] = '\0';
+}

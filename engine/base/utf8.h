@@ -22,4 +22,10 @@ bool msn_utf8_valid(const char *text);
 /* Are these @len bytes well formed, and none of them zero? */
 bool msn_utf8_valid_bytes(const void *bytes, size_t len);
 
+/*
+ * Copies text for people: at most @size - 1 bytes, whole characters, with '?'
+ * for control characters and for what is not UTF-8.
+ */
+void msn_utf8_clean(char *out, size_t size, const void *bytes, size_t len);
+
 #endif /* MSN_BASE_UTF8_H */

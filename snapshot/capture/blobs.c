@@ -23,30 +23,6 @@ typedef Memsnap__V1__CapturedThread thread_msg;
 typedef Memsnap__V1__CapturedThreads threads_msg;
 typedef Memsnap__V1__CapturedRegset regset_msg;
 
-void msn_capture_clean_text(char *out, size_t size, const char *bytes,
-			    size_t len)
-{
-	const unsigned char *s = (const unsigned char *)bytes;
-	size_t used = 0;
-
-	for (size_t i = 0; i < len;) {
-		size_t n = msn_utf8_length(s + i, len - i);
-		bool bad = n == 0 || s[i] < 0x20 || s[i] == 0x7f;
-
-		if (n == 0)
-			n = 1;
-		if (used + n >= size)
-			break;
-		if (bad)
-			out[used] = '?';
-		else
-			memcpy(out + used, s + i, n);
-		used += n;
-		i += n;
-	}
-	out[used] = '\0';
-}
-
 /* ---- Threads ------------------------------------------------------------- */
 
 /* The messages of a chunk of threads, in one piece each. */
@@ -234,7 +210,7 @@ static void cmdline_text(char *out, size_t size, const struct msn_target *t)
 
 	while (len > 0 && t->cmdline[len - 1] == '\0')
 		len--;
-	msn_capture_clean_text(out, size, t->cmdline, len);
+	msn_utf8_clean(out, size, t->cmdline, len);
 	for (size_t i = 0; i < len && i < size && out[i]; i++)
 		if (t->cmdline[i] == '\0')
 			out[i] = ' ';
@@ -247,10 +223,10 @@ static void add_attrs(struct msn_capture_blobs *b, const struct msn_target *t)
 
 	uname(&u);
 	snprintf(b->kernel, sizeof(b->kernel), "%s", u.release);
-	msn_capture_clean_text(b->attr_text[0], size, t->exe, strlen(t->exe));
+	msn_utf8_clean(b->attr_text[0], size, t->exe, strlen(t->exe));
 	cmdline_text(b->attr_text[1], size, t);
-	msn_capture_clean_text(b->attr_text[2], size, t->status.comm,
-			       strlen(t->status.comm));
+	msn_utf8_clean(b->attr_text[2], size, t->status.comm,
+		       strlen(t->status.comm));
 	snprintf(b->attr_text[3], size, "%d", t->pid);
 	snprintf(b->origin, sizeof(b->origin), "pid %d %.32s", t->pid,
 		 b->attr_text[2]);

@@ -1,5 +1,5 @@
 /*
- * Base: growing arrays, whole files, texts, failures and the lock order.
+ * Base: growing arrays, whole files, failures and the lock order.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -8,7 +8,6 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/lock.h"
-#include "base/utf8.h"
 #include "support/check.h"
 
 #include <errno.h>
@@ -95,51 +94,6 @@ static void a_failure_text_stays_one_line(void)
 	EXPECT(strcmp(f.text, "name a?b?c") == 0);
 }
 
-static void utf8_is_told_from_what_is_not(void)
-{
-	static const char *const good[] = {
-		"",
-		"abc",
-		"gr\xc3\xbc\xc3\x9f",
-		"\xe2\x82\xac",
-		"\xed\x9f\xbf",
-		"\xf0\x90\x80\x80",
-		"\xf4\x8f\xbf\xbf",
-	};
-	static const char *const bad[] = {
-		"\x80",
-		"\xc3",
-		"\xc3x",
-		"\xc0\xaf",
-		"\xc1\xbf",
-		"\xe0\x9f\xbf",
-		"\xe2\x82",
-		"\xed\xa0\x80",
-		"\xf0\x8f\xbf\xbf",
-		"\xf4\x90\x80\x80",
-		"\xf5\x80\x80\x80",
-		"a\xff",
-	};
-
-	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
-		EXPECT(msn_utf8_valid(good[i]));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		EXPECT(!msn_utf8_valid(bad[i]));
-}
-
-static void a_character_ends_where_the_bytes_end(void)
-{
-	static const char euro[] = "\xe2\x82\xac";
-
-	EXPECT(msn_utf8_length(euro, 3) == 3);
-	EXPECT(msn_utf8_length(euro, 2) == 0);
-	EXPECT(msn_utf8_length(euro, 0) == 0);
-	EXPECT(msn_utf8_length("", 1) == 1);
-	EXPECT(msn_utf8_valid_bytes(euro, 3));
-	EXPECT(!msn_utf8_valid_bytes(euro, 1));
-	EXPECT(!msn_utf8_valid_bytes("a\0b", 3));
-}
-
 #ifdef MSN_DEBUG_CHECKS
 /* Runs @body in a child; did it die by the assertion? */
 static bool aborts(void (*body)(void))
@@ -220,8 +174,6 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_read_past_the_end_is_short),
 		CHECK_TEST(the_first_failure_text_stays),
 		CHECK_TEST(a_failure_text_stays_one_line),
-		CHECK_TEST(utf8_is_told_from_what_is_not),
-		CHECK_TEST(a_character_ends_where_the_bytes_end),
 #ifdef MSN_DEBUG_CHECKS
 		CHECK_TEST(a_lock_out_of_order_is_an_assertion),
 		CHECK_TEST(a_lock_that_is_held_is_not_waited_for),

@@ -81,7 +81,8 @@ void msn_status_set(struct msn_status *s, enum msn_code code,
 void msn_status_failure(struct msn_status *s, int rc,
 			const struct msn_failure *why);
 
-/* Adds a note; one more than fits is dropped. */
+/* Adds a note, or replaces the one of that key; one more than fits is dropped.
+ */
 void msn_status_note(struct msn_status *s, const char *key, const char *fmt,
 		     ...) MSN_PRINTF(3, 4);
 

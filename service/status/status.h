@@ -50,9 +50,9 @@ struct msn_status_note {
 
 struct msn_status {
 	enum msn_code code;
-	char text[512];	 /* one line, UTF-8; "" for OK */
-	char reason[40]; /* UPPER_SNAKE; "" only for OK */
-	char field[64];	 /* the request's field that was wrong, or "" */
+	char text[512];	   /* one line, UTF-8; "" for OK */
+	char reason[40];   /* UPPER_SNAKE; "" only for OK */
+	char field[64];	   /* the request's field that was wrong, or "" */
 	uint32_t retry_ms; /* RetryInfo; 0: none */
 	size_t note_count;
 	struct msn_status_note notes[MSN_STATUS_NOTES_MAX];
@@ -81,7 +81,8 @@ void msn_status_set(struct msn_status *s, enum msn_code code,
 void msn_status_failure(struct msn_status *s, int rc,
 			const struct msn_failure *why);
 
-/* Adds a note; one more than fits is dropped. */
+/* Adds a note, or replaces the one of that key; one more than fits is dropped.
+ */
 void msn_status_note(struct msn_status *s, const char *key, const char *fmt,
 		     ...) MSN_PRINTF(3, 4);
 

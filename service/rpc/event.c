@@ -154,8 +154,10 @@ static int take_types(struct msn_call *call,
 {
 	*types = 0;
 	for (size_t i = 0; i < r->n_types; i++) {
-		if (r->types[i] < MSN_EVENT_SPACE_CREATED ||
-		    (int)r->types[i] > MSN_EVENT_SERVICE_STARTED)
+		int type = (int)r->types[i];
+
+		if (type < MSN_EVENT_SPACE_CREATED ||
+		    type > MSN_EVENT_SERVICE_STARTED)
 			return msn_call_bad_field(call, "types",
 						  "%d is no type of event",
 						  (int)r->types[i]);

@@ -260,10 +260,10 @@ static void end(struct msn_operation *op, const struct msn_status *status)
 	msn_mutex_unlock(&o->lock);
 	if (shown && o->opts.keep)
 		o->opts.keep(o->opts.ctx, &view);
+	drop_old(o);
 	msn_mutex_lock(&o->lock);
 	post_tell(op);
 	msn_mutex_unlock(&o->lock);
-	drop_old(o);
 }
 
 static void work(struct msn_task *task)

@@ -19,7 +19,7 @@ struct msn_events {
 	size_t cap;	       /* set once */
 	struct msn_task tell;  /* thread of the loop, once posted */
 
-	struct msn_mutex lock; /* MSN_RANK_LEAF; all below */
+	struct msn_mutex lock; /* MSN_RANK_EVENTS; all below */
 	struct msn_event *ring;
 	uint64_t first, last; /* sequences that are kept; last < first: none */
 	bool telling;	      /* the tell task is posted */
@@ -48,7 +48,7 @@ int msn_events_new(struct msn_events **out, const struct msn_events_opts *opts)
 	e = msn_alloc(sizeof(*e));
 	if (!e)
 		return msn_fail(-ENOMEM);
-	msn_mutex_init(&e->lock, MSN_RANK_LEAF);
+	msn_mutex_init(&e->lock, MSN_RANK_EVENTS);
 	e->loop = opts->loop;
 	e->cap = opts->kept_max;
 	e->first = opts->first_sequence;

@@ -8,7 +8,7 @@
  * went before.  Whoever fell behind what is kept, or was there before this run,
  * is told so and looks anew.
  *
- * Locks: MSN_RANK_LEAF.  Posting and reading: any thread.  Watches: loop
+ * Locks: MSN_RANK_EVENTS.  Posting and reading: any thread.  Watches: loop
  * thread.
  */
 #ifndef MSN_EVENTS_EVENTS_H

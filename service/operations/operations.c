@@ -40,7 +40,6 @@ struct msn_operation {
 	/* Under home->lock. */
 	struct msn_operation *older, *newer;
 	struct msn_operation_view view;
-	bool shown;   /* somebody knows of it and it was not done */
 	bool telling; /* the tell task is posted */
 
 	struct msn_operation_watch *watches; /* thread of the loop */
@@ -242,24 +241,44 @@ void msn_operation_unwatch(struct msn_operation_watch *watch)
 
 /* ---- Running ------------------------------------------------------------- */
 
+static void keep(struct msn_operation *op, const struct msn_operation_view *v)
+{
+	const struct msn_operations_opts *opts = &op->home->opts;
+
+	if (opts->keep)
+		opts->keep(opts->ctx, v);
+}
+
+/* Nobody sees it running before that is written down. */
+static int leave_queue(struct msn_operation *op)
+{
+	struct msn_operation_view v;
+
+	msn_operation_look(op, &v);
+	v.phase = MSN_PHASE_SCANNING;
+	keep(op, &v);
+	return msn_operation_progress(op, MSN_PHASE_SCANNING, 0, 0);
+}
+
+/* Nobody sees it done before that is written down. */
 static void end(struct msn_operation *op, const struct msn_status *status)
 {
 	struct msn_operations *o = op->home;
-	struct msn_operation_view view;
-	bool shown;
+	struct msn_operation_view v;
 
 	msn_mutex_lock(&o->lock);
-	op->view.status = *status;
-	op->view.done = true;
-	op->view.phase = MSN_PHASE_DONE;
-	op->view.ended_ns = epoch_ns();
-	op->view.elapsed_ns = monotonic_ns() - op->started_ns;
-	o->ended_count++;
-	shown = op->shown;
-	view = op->view;
+	v = op->view;
 	msn_mutex_unlock(&o->lock);
-	if (shown && o->opts.keep)
-		o->opts.keep(o->opts.ctx, &view);
+	v.status = *status;
+	v.done = true;
+	v.phase = MSN_PHASE_DONE;
+	v.ended_ns = epoch_ns();
+	v.elapsed_ns = monotonic_ns() - op->started_ns;
+	keep(op, &v);
+	msn_mutex_lock(&o->lock);
+	op->view = v;
+	o->ended_count++;
+	msn_mutex_unlock(&o->lock);
 	drop_old(o);
 	msn_mutex_lock(&o->lock);
 	post_tell(op);
@@ -271,7 +290,7 @@ static void work(struct msn_task *task)
 	struct msn_operation *op =
 		msn_container_of(task, struct msn_operation, work);
 	struct msn_status status = { 0 };
-	int rc = msn_operation_progress(op, MSN_PHASE_SCANNING, 0, 0);
+	int rc = leave_queue(op);
 
 	if (!rc)
 		rc = op->start.run(op, op->start.ctx, &status);
@@ -394,7 +413,7 @@ int msn_operations_adopt(struct msn_operations *o,
 	op->view = *view;
 	op->view.done = true;
 	op->view.phase = MSN_PHASE_DONE;
-	op->told_end = op->shown = true;
+	op->told_end = true;
 	msn_lock_scope(&o->lock);
 	list_add(o, op);
 	o->ended_count++;
@@ -491,20 +510,13 @@ int msn_operations_list(struct msn_operations *o, const char *owner,
 void msn_operation_look(struct msn_operation *op,
 			struct msn_operation_view *out)
 {
-	struct msn_operations *o = op->home;
-	bool first;
-
-	msn_mutex_lock(&o->lock);
+	msn_mutex_lock(&op->home->lock);
 	*out = op->view;
-	first = !op->shown && !op->view.done;
-	op->shown = op->shown || first;
-	msn_mutex_unlock(&o->lock);
-	if (!out->done) {
-		out->elapsed_ns = monotonic_ns() - op->started_ns;
-		out->result = (struct msn_operation_result){ 0 };
-	}
-	if (first && o->opts.keep)
-		o->opts.keep(o->opts.ctx, out);
+	msn_mutex_unlock(&op->home->lock);
+	if (out->done)
+		return;
+	out->elapsed_ns = monotonic_ns() - op->started_ns;
+	out->result = (struct msn_operation_result){ 0 };
 }
 
 void msn_operation_cancel(struct msn_operation *op)

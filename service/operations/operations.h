@@ -13,8 +13,8 @@
  * kept for a while, the oldest go first.
  *
  * What must be known after a crash is the keeper's matter (see struct
- * msn_operations_opts): it is told when an operation is first shown to somebody
- * while it is not done, and when it ends.
+ * msn_operations_opts): it writes an operation down before it leaves QUEUED and
+ * before it is done, so that what is not QUEUED survives.
  *
  * Locks: MSN_RANK_OPERATIONS, held for bookkeeping only.  Any thread, but for
  * watches (loop thread).
@@ -87,8 +87,8 @@ struct msn_operations_opts {
 	uint64_t kept_ns;
 
 	/*
-	 * Writes down what a listing after a crash must show; on the thread
-	 * that shows or ends it.  NULL: nothing is written down.
+	 * Writes down what a listing after a crash must show, on the worker.
+	 * NULL: nothing is written down.
 	 */
 	void (*keep)(void *ctx, const struct msn_operation_view *view);
 	void (*forget)(void *ctx, const char *name);

@@ -32,6 +32,7 @@ struct waiter {
 	sd_event_source *timer; /* or NULL */
 	uint64_t interval_ns;	/* of a watch stream; else 0 */
 	bool changed;		/* since the last message */
+	bool due;		/* an unfinished one will do */
 	rpc_wait_fn answer;
 };
 
@@ -70,12 +71,24 @@ static bool is_done(const struct waiter *w)
 	return v.done;
 }
 
+/* One that is still queued is not shown: it might not survive a crash. */
+static bool can_answer(const struct waiter *w)
+{
+	struct msn_operation_view v;
+
+	msn_operation_look(w->op, &v);
+	return v.done || (w->due && v.phase != MSN_PHASE_QUEUED);
+}
+
+static void answer_if_can(struct waiter *w)
+{
+	if (can_answer(w))
+		waiter_end(w, w->answer(w->call, w->op));
+}
+
 static void on_changed(struct msn_operation_watch *watch)
 {
-	struct waiter *w = msn_container_of(watch, struct waiter, watch);
-
-	if (is_done(w))
-		waiter_end(w, w->answer(w->call, w->op));
+	answer_if_can(msn_container_of(watch, struct waiter, watch));
 }
 
 static int on_time(sd_event_source *source, uint64_t usec, void *ctx)
@@ -84,7 +97,8 @@ static int on_time(sd_event_source *source, uint64_t usec, void *ctx)
 
 	(void)source;
 	(void)usec;
-	waiter_end(w, w->answer(w->call, w->op));
+	w->due = true;
+	answer_if_can(w);
 	return 0;
 }
 
@@ -125,12 +139,13 @@ int rpc_wait(struct msn_call *call, struct msn_operation *op, uint64_t wait_ns,
 	if (!w)
 		return msn_fail(-ENOMEM);
 	w->watch.fn = on_changed;
+	w->due = !wait_ns;
 	msn_operation_watch(op, &w->watch);
-	if (is_done(w) || !wait_ns) {
+	if (can_answer(w)) {
 		waiter_free(w);
 		return msn_pass(answer(call, op));
 	}
-	if (wait_ns != UINT64_MAX)
+	if (!w->due && wait_ns != UINT64_MAX)
 		rc = set_timer(w, wait_ns, on_time);
 	if (rc) {
 		waiter_free(w);

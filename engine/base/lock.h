@@ -30,11 +30,8 @@ enum msn_lock_rank {
 	MSN_RANK_FILE,		 /* a file: page references, loading state */
 	MSN_RANK_WINDOW,	 /* windows onto a file */
 	MSN_RANK_ACCOUNT,	 /* usage counters */
-<<<<<<< HEAD
 	MSN_RANK_EVENTS,	 /* the service: events; posts tasks */
-=======
 	MSN_RANK_CALL,		 /* a call of the service: its queues */
->>>>>>> part-wirecore
 	MSN_RANK_LEAF,		 /* nothing is taken below this one */
 };
 

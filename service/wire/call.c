@@ -67,6 +67,13 @@ void call_watch(struct msn_call *call)
 					      UINT64_C(1000000));
 }
 
+void call_set_timeout(struct msn_call *call, uint64_t timeout_ns)
+{
+	call->deadline = UINT64_MAX;
+	if (timeout_ns < UINT64_MAX - call->opened_at)
+		call->deadline = call->opened_at + timeout_ns;
+}
+
 static void call_init(struct msn_call *call, struct codec *codec,
 		      const struct call_open *opts)
 {
@@ -83,9 +90,7 @@ static void call_init(struct msn_call *call, struct codec *codec,
 	call->conn = conn;
 	call->stream = opts->stream;
 	call->opened_at = msn_clock_ns();
-	call->deadline = UINT64_MAX;
-	if (opts->timeout_ns < UINT64_MAX - call->opened_at)
-		call->deadline = call->opened_at + opts->timeout_ns;
+	call_set_timeout(call, opts->timeout_ns);
 	ring_init(&call->of_owner);
 	ring_push(&conn->calls, &call->of_conn);
 	conn->call_count++;

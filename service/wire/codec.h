@@ -95,11 +95,15 @@ struct codec_ops {
 	/* Is a frame half received?  Then MSN_CONN_FRAME_MS counts. */
 	bool (*is_mid_frame)(const struct codec *self);
 
-	/* The connection's queue is below CONN_QUEUE_HIGH.  May be NULL. */
-	int (*writable)(struct codec *self);
+	/*
+	 * Queues what the codec has kept back, up to CONN_QUEUE_HIGH: before
+	 * bytes are written, and again when the queue is below that.  May be
+	 * NULL.
+	 */
+	int (*flush)(struct codec *self);
 };
 
-extern const struct codec_ops codec_ttrpc, codec_http1;
+extern const struct codec_ops codec_grpc, codec_ttrpc, codec_http1;
 
 /* ---- What a codec asks of calls: call.c ---------------------------------- */
 
@@ -118,6 +122,9 @@ MSN_MUST_CHECK int call_open(struct msn_call **out, struct codec *codec,
 			     const struct call_open *opts);
 void *call_stream(const struct msn_call *call);
 void call_set_stream(struct msn_call *call, void *stream);
+
+/* Before call_begin(): a time-out that was not known before. */
+void call_set_timeout(struct msn_call *call, uint64_t timeout_ns);
 
 /*
  * Before call_begin(): metadata, -bin values decoded.  A failure is kept for
@@ -172,9 +179,12 @@ const struct call_field *call_trailers(const struct msn_call *call);
 void conn_queue(struct conn *conn, struct message *m);
 
 /* Bytes queued and not sent: a codec with flow control of its own stops at
- * CONN_QUEUE_HIGH and goes on in ops->writable(). */
+ * CONN_QUEUE_HIGH and goes on in ops->flush(). */
 #define CONN_QUEUE_HIGH ((size_t)1 << 20)
 size_t conn_queued(const struct conn *conn);
+
+/* Has ops->flush() called at the end of this round, and writes. */
+void conn_touch(struct conn *conn);
 
 /* A frame is whole: what is half received from now on is another one. */
 void conn_frame_done(struct conn *conn);

@@ -66,7 +66,7 @@ struct conn {
 	bool again;	 /* bytes are there of which nobody will tell */
 	bool unwanted;	 /* bytes came and are not wanted now */
 	bool blocked;	 /* the socket takes no more */
-	bool high;	 /* the codec waits for writable() */
+	bool high;	 /* the queue was full: the codec may have more */
 	bool closing;	 /* when everything is sent */
 	bool shut;	 /* everything is sent: takes the rest */
 	bool dead;	 /* at once */
@@ -107,9 +107,6 @@ void conn_cancel_calls(struct conn *conn, enum msn_code code,
 
 /* Writes, sets the source and the timers; may free the connection. */
 void conn_settle(struct conn *conn);
-
-/* Settles the connection at the end of this round. */
-void conn_touch(struct conn *conn);
 
 /* The owner is known: counts the connection, or refuses it. */
 MSN_MUST_CHECK int conn_admit(struct conn *conn);

@@ -28,7 +28,8 @@
 /* SCM_MAX_FD of the kernel. */
 #define MESSAGE_FDS_MAX 253
 
-static const struct codec_ops *const codecs[] = { &codec_ttrpc, &codec_http1 };
+static const struct codec_ops *const codecs[] = { &codec_grpc, &codec_ttrpc,
+						  &codec_http1 };
 
 /* ---- descriptors --------------------------------------------------------- */
 

@@ -184,15 +184,15 @@ static size_t write_once(struct conn *conn)
 	return (size_t)n;
 }
 
-/* Lets the codec go on once there is room. */
-static void tell_writable(struct conn *conn)
+/* Has the codec queue what there is, while there is room. */
+static void flush(struct conn *conn)
 {
 	const struct codec_ops *ops = conn->codec ? conn->codec->ops : NULL;
 
-	if (!conn->high || conn->out_bytes >= CONN_QUEUE_HIGH)
+	if (conn->out_bytes >= CONN_QUEUE_HIGH)
 		return;
 	conn->high = false;
-	if (ops && ops->writable && ops->writable(conn->codec))
+	if (ops && ops->flush && ops->flush(conn->codec))
 		conn->dead = true;
 }
 
@@ -202,11 +202,12 @@ void conn_write(struct conn *conn)
 	size_t done = 0;
 
 	conn->in_event = true;
-	tell_writable(conn);
+	flush(conn);
 	while (conn->out && !conn->blocked && !conn->dead &&
 	       done < WRITE_PER_ROUND) {
 		done += write_once(conn);
-		tell_writable(conn);
+		if (conn->high)
+			flush(conn);
 	}
 	conn->in_event = in_event;
 	if (conn->out && !conn->blocked && !conn->dead)

@@ -296,6 +296,7 @@ static int conn_start(struct conn *conn, const struct conn_opts *opts)
 	conn->link = link_new();
 	if (!conn->link)
 		return msn_fail(-ENOMEM);
+	conn->link->conn = conn;
 	rc = link_identify(conn->link, opts->fd, opts->transport);
 	if (!rc && opts->tls)
 		rc = tls_new(&conn->tls, opts->tls, opts->fd);
@@ -366,6 +367,8 @@ void conn_free(struct conn *conn)
 {
 	struct msn_server *s = conn->server;
 
+	if (conn->link)
+		conn->link->conn = NULL;
 	lose_calls(conn);
 	if (conn->codec)
 		conn->codec->ops->close(conn->codec);
@@ -431,10 +434,12 @@ void conn_unhold(struct conn *conn, size_t less)
 	conn->held -= less;
 }
 
-void conn_check_inbox(struct conn *conn)
+void conn_check_inbox(struct link *link)
 {
-	struct link *link = conn->link;
+	struct conn *conn = link->conn;
 
+	if (!conn || conn->codec->ops->has_flow_control)
+		return;
 	if (atomic_load(&link->paused)) {
 		if (atomic_load(&link->inbox) >= CONN_INBOX_LOW)
 			return;

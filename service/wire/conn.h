@@ -111,8 +111,9 @@ void conn_settle(struct conn *conn);
 /* The owner is known: counts the connection, or refuses it. */
 MSN_MUST_CHECK int conn_admit(struct conn *conn);
 
-/* Bytes of calls came, or were taken: stops or goes on reading. */
-void conn_check_inbox(struct conn *conn);
+/* Bytes of calls came, or were taken: stops or goes on reading, where that is
+ * all there is to hold a client back. */
+void conn_check_inbox(struct link *link);
 
 /* ---- conn_in.c ----------------------------------------------------------- */
 

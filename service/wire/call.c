@@ -30,25 +30,41 @@ static void deadline_fired(struct msn_timer *t)
 			 "the request did not come in time");
 }
 
-/* Has the client taken anything of late? */
+/* Since when does a handler wait for the client?  UINT64_MAX: it does not. */
+static uint64_t waits_since(struct msn_call *call)
+{
+	uint64_t since = UINT64_MAX;
+
+	msn_lock_scope(&call->lock);
+	if (call->queued > 0)
+		since = atomic_load(&call->moved_at);
+	if (call->receives_since > 0 && call->receives_since < since)
+		since = call->receives_since;
+	return since;
+}
+
 static void stall_fired(struct msn_timer *t)
 {
 	struct msn_call *call =
 		msn_container_of(t, struct msn_call, stall_timer);
-	uint64_t at = atomic_load(&call->moved_at) +
-		      call->server->opts.limits.stall_ms * UINT64_C(1000000);
-	size_t queued;
+	uint64_t since = waits_since(call), now = msn_clock_ns();
+	uint64_t stall = call->server->opts.limits.stall_ms * UINT64_C(1000000);
 
-	msn_mutex_lock(&call->lock);
-	queued = call->queued;
-	msn_mutex_unlock(&call->lock);
-	if (queued == 0)
-		return;
-	if (at > msn_clock_ns())
-		msn_timer_set(call->server->opts.loop, t, at);
-	else
+	if (since != UINT64_MAX && since + stall <= now)
 		call_cut(call, MSN_CODE_CANCELLED, "STALLED",
-			 "the client takes nothing");
+			 "the client does not go on");
+	else if (since != UINT64_MAX || call_takes_stream(call))
+		msn_timer_set(call->server->opts.loop, t,
+			      (since < now ? since : now) + stall);
+}
+
+void call_watch(struct msn_call *call)
+{
+	if (!call->stall_timer.is_set && !call->ended)
+		msn_timer_set(call->server->opts.loop, &call->stall_timer,
+			      msn_clock_ns() +
+				      call->server->opts.limits.stall_ms *
+					      UINT64_C(1000000));
 }
 
 void call_set_timeout(struct msn_call *call, uint64_t timeout_ns)
@@ -135,8 +151,8 @@ static void call_free(struct msn_call *call)
 {
 	msn_assert(!call->codec && !call->outgoing && !call->inbox);
 	message_free(call->reply);
-	call_close_fds(call->link, call->fds, call->fd_count);
-	call_close_fds(NULL, call->out_fds, call->out_fd_count);
+	owner_close_fds(call->link->owner, call->fds, call->fd_count);
+	close_fds(call->out_fds, call->out_fd_count);
 	arena_deinit(&call->message_arena);
 	arena_deinit(&call->arena);
 	pthread_cond_destroy(&call->changed);
@@ -421,7 +437,7 @@ void call_end(struct msn_call *call, const struct msn_status *status)
 		struct conn *conn = call->conn;
 
 		if (call->codec->ops->finish(call->codec, call))
-			conn_close_soon(conn);
+			conn_fail(conn);
 	}
 	if (call->state != CALL_OVER)
 		leave_handler(call);

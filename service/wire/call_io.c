@@ -25,18 +25,6 @@
 
 /* ---- what comes: loop thread --------------------------------------------- */
 
-void call_close_fds(struct link *link, int *fds, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (fds[i] < 0)
-			continue;
-		msn_close(fds[i]);
-		if (link)
-			atomic_fetch_sub(&link->owner->fds, 1);
-	}
-	free(fds);
-}
-
 static struct received *received_new(const uint8_t *data, size_t len)
 {
 	struct received *r;
@@ -66,7 +54,7 @@ static void inbox_done(struct msn_call *call, struct received *r)
 {
 	atomic_fetch_sub(&call->link->inbox, r->len);
 	budget_return(&call->owner->budget, r->len);
-	call_close_fds(call->link, r->fds, r->fd_count);
+	owner_close_fds(call->link->owner, r->fds, r->fd_count);
 	free(r);
 }
 
@@ -120,7 +108,7 @@ void call_message(struct msn_call *call, const uint8_t *data, size_t len,
 				 "out of memory");
 	}
 	if (!r) {
-		call_close_fds(call->link, fds, fd_count);
+		owner_close_fds(call->link->owner, fds, fd_count);
 		return;
 	}
 	r->fds = fds;
@@ -172,7 +160,7 @@ static int decode(struct msn_call *call, struct arena *arena,
 	size_t len = r->len;
 	int rc;
 
-	call_close_fds(call->link, call->fds, call->fd_count);
+	owner_close_fds(call->link->owner, call->fds, call->fd_count);
 	call->fds = msn_steal(r->fds);
 	call->fd_count = r->fd_count;
 	r->fd_count = 0;
@@ -215,9 +203,11 @@ int msn_call_receive(struct msn_call *call, const ProtobufCMessage **out)
 
 	msn_assert(call_takes_stream(call));
 	msn_mutex_lock(&call->lock);
+	call->receives_since = msn_clock_ns();
 	while (!call->inbox && !call->client_done &&
 	       !atomic_load(&call->cancelled))
 		pthread_cond_wait(&call->changed, &call->lock.raw);
+	call->receives_since = 0;
 	r = inbox_pop(call);
 	msn_mutex_unlock(&call->lock);
 	if (!r && atomic_load(&call->cancelled))
@@ -399,7 +389,6 @@ int msn_call_send(struct msn_call *call, const ProtobufCMessage *message,
 
 void call_send_now(struct msn_call *call, struct message *m)
 {
-	struct msn_timer *stall = &call->stall_timer;
 	int rc;
 
 	if (!call->codec || call->ended) {
@@ -415,11 +404,8 @@ void call_send_now(struct msn_call *call, struct message *m)
 			 rc == -EMSGSIZE ? "TOO_LONG" : "MEMORY",
 			 rc == -EMSGSIZE ? "the answer is longer than 4 MiB"
 					 : "out of memory");
-	else if (call_sends_stream(call) && !stall->is_set && !call->ended)
-		msn_timer_set(call->server->opts.loop, stall,
-			      msn_clock_ns() +
-				      call->server->opts.limits.stall_ms *
-					      UINT64_C(1000000));
+	else if (call_sends_stream(call))
+		call_watch(call);
 }
 
 void msn_call_on_drained(struct msn_call *call,

@@ -116,7 +116,8 @@ struct msn_call {
 	/* Under lock. */
 	struct received *inbox, **inbox_end;
 	bool client_done;
-	size_t consumed; /* of the inbox, not told to the codec */
+	uint64_t receives_since; /* ns: a handler waits; 0: none does */
+	size_t consumed;	 /* of the inbox, not told to the codec */
 	struct message *outgoing, **outgoing_end;
 	size_t queued; /* charges that have not come back */
 	bool work_done;
@@ -139,6 +140,9 @@ void call_end(struct msn_call *call, const struct msn_status *status);
 /* The same with a status of this side's making. */
 void call_cut(struct msn_call *call, enum msn_code code, const char *reason,
 	      const char *text);
+
+/* Looks now and then whether the client of a stream goes on. */
+void call_watch(struct msn_call *call);
 
 /* No handler has it any more: takes it out of all counts. */
 void call_over(struct msn_call *call);
@@ -170,9 +174,6 @@ void call_send_now(struct msn_call *call, struct message *m);
 
 /* Bytes of the call's queue are gone, sent or not.  Any thread. */
 void call_uncharge(struct msn_call *call, size_t len);
-
-/* Closes descriptors that nobody took, and counts them out. */
-void call_close_fds(struct link *link, int *fds, size_t count);
 
 static inline bool call_blocks(const struct msn_call *call)
 {

@@ -121,6 +121,8 @@ static void call_submit(struct msn_call *call)
 	rc = msn_workers_submit(call->server->opts.workers, &call->work);
 	if (rc == 0) {
 		call->owner->blocking++;
+		if (call_takes_stream(call))
+			call_watch(call);
 		return;
 	}
 	msn_call_unref(call);

@@ -21,11 +21,16 @@
 
 /* ---- what it waits for --------------------------------------------------- */
 
-/* Are more bytes wanted?  Not while it has too much already, either way. */
+/*
+ * Are more bytes wanted?  Not while it has too much already, either way, and
+ * not while its owner has and it takes no answers.
+ */
 static bool wants_bytes(const struct conn *conn)
 {
-	return !conn->closing && conn->out_bytes < CONN_QUEUE_HIGH &&
-	       !atomic_load(&conn->link->paused);
+	if (conn->closing || conn->out_bytes >= CONN_QUEUE_HIGH ||
+	    atomic_load(&conn->link->paused))
+		return false;
+	return !conn->out || !budget_is_full(&conn->link->owner->budget, 0);
 }
 
 static enum conn_wait waits_for(const struct conn *conn)
@@ -212,7 +217,7 @@ static void handshake(struct conn *conn)
 static void take_rest(struct conn *conn)
 {
 	ssize_t n = recv(conn->fd, conn->server->scratch, SERVER_SCRATCH_BYTES,
-			 MSG_TRUNC);
+			 MSG_DONTWAIT);
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		conn->dead = true;
@@ -330,13 +335,38 @@ int conn_new(struct msn_server *s, const struct conn_opts *opts)
 	return msn_pass(rc);
 }
 
+static void lose_calls(struct conn *conn)
+{
+	while (!ring_is_empty(&conn->calls))
+		call_lost(msn_container_of(conn->calls.next, struct msn_call,
+					   of_conn));
+}
+
+void conn_fail(struct conn *conn)
+{
+	lose_calls(conn);
+	conn_close_soon(conn);
+}
+
+void conn_cancel_calls(struct conn *conn, enum msn_code code,
+		       const char *reason, const char *text)
+{
+	while (!ring_is_empty(&conn->calls)) {
+		struct msn_call *call = msn_container_of(
+			conn->calls.next, struct msn_call, of_conn);
+
+		if (call->ended)
+			call_lost(call); /* its status is on its way */
+		else
+			call_cut(call, code, reason, text);
+	}
+}
+
 void conn_free(struct conn *conn)
 {
 	struct msn_server *s = conn->server;
 
-	while (!ring_is_empty(&conn->calls))
-		call_lost(msn_container_of(conn->calls.next, struct msn_call,
-					   of_conn));
+	lose_calls(conn);
 	if (conn->codec)
 		conn->codec->ops->close(conn->codec);
 	conn_drop_out(conn);
@@ -359,20 +389,6 @@ void conn_free(struct conn *conn)
 	server_resume_accept(s);
 	if (s->draining)
 		server_poke(s);
-}
-
-void conn_cancel_calls(struct conn *conn, enum msn_code code,
-		       const char *reason, const char *text)
-{
-	while (!ring_is_empty(&conn->calls)) {
-		struct msn_call *call = msn_container_of(
-			conn->calls.next, struct msn_call, of_conn);
-
-		if (call->ended)
-			call_lost(call); /* its status is on its way */
-		else
-			call_cut(call, code, reason, text);
-	}
 }
 
 /* ---- for codecs and calls ------------------------------------------------ */

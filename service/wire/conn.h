@@ -97,6 +97,10 @@ struct conn_opts {
 MSN_MUST_CHECK int conn_new(struct msn_server *s, const struct conn_opts *opts);
 void conn_free(struct conn *conn);
 
+/* The connection is of no more use: its calls are lost, and it is closed when
+ * what is queued is sent. */
+void conn_fail(struct conn *conn);
+
 /* Ends all calls with this status. */
 void conn_cancel_calls(struct conn *conn, enum msn_code code,
 		       const char *reason, const char *text);

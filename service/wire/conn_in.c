@@ -33,12 +33,27 @@ static const struct codec_ops *const codecs[] = { &codec_grpc, &codec_ttrpc,
 
 /* ---- descriptors --------------------------------------------------------- */
 
+/* Descriptors that are taken by nobody. */
+static void discard_fds(struct conn *conn, const int *fds, size_t count)
+{
+	int *copy = count ? msn_alloc_array(count, sizeof(*copy)) : NULL;
+
+	if (copy) {
+		memcpy(copy, fds, count * sizeof(*copy));
+		atomic_fetch_add(&conn->link->owner->fds, count);
+		owner_close_fds(conn->link->owner, copy, count);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		msn_close(fds[i]);
+}
+
 void conn_close_fds(struct conn *conn)
 {
-	for (size_t i = 0; i < conn->fd_count; i++)
-		msn_close(conn->fds[i].fd);
-	if (conn->fd_count)
-		atomic_fetch_sub(&conn->link->owner->fds, conn->fd_count);
+	for (size_t i = 0; i < conn->fd_count; i++) {
+		atomic_fetch_sub(&conn->link->owner->fds, 1);
+		discard_fds(conn, &conn->fds[i].fd, 1);
+	}
 	free(conn->fds);
 	conn->fds = NULL;
 	conn->fd_count = 0;
@@ -140,7 +155,7 @@ static void feed(struct conn *conn, const uint8_t *data, size_t len)
 	rc = conn->codec->ops->receive(conn->codec, data, len);
 	conn->scratch_end = NULL;
 	if (rc)
-		conn_close_soon(conn);
+		conn_fail(conn);
 }
 
 /* ---- the socket ---------------------------------------------------------- */
@@ -211,8 +226,7 @@ static bool take_ancillary(struct conn *conn, const struct ancillary *a)
 	if (!a->cut && conn->codec->ops->passes_fds &&
 	    keep_fds(conn, a->fds, a->count))
 		return true;
-	for (size_t i = 0; i < a->count; i++)
-		msn_close(a->fds[i]);
+	discard_fds(conn, a->fds, a->count);
 	refuse(conn, "DESCRIPTORS", "too many descriptors");
 	return false;
 }
@@ -222,8 +236,7 @@ static void take(struct conn *conn, const uint8_t *data, size_t len,
 {
 	conn->received += len;
 	if (!conn->codec && choose_codec(conn, data[0])) {
-		for (size_t i = 0; i < a->count; i++)
-			msn_close(a->fds[i]);
+		discard_fds(conn, a->fds, a->count);
 		conn->dead = true;
 		return;
 	}

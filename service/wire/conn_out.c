@@ -27,9 +27,16 @@
 
 /* ---- the queue ----------------------------------------------------------- */
 
+/* What a message takes that no call is charged for. */
+static size_t own_charge(const struct message *m)
+{
+	return m->call ? 0 : sizeof(*m) + MESSAGE_HEADROOM + message_len(m);
+}
+
 void conn_queue(struct conn *conn, struct message *m)
 {
 	m->next = NULL;
+	budget_charge(&conn->link->owner->budget, own_charge(m));
 	if (!conn->out)
 		conn->moved_at = msn_clock_ns();
 	*conn->out_end = m;
@@ -52,6 +59,7 @@ static void pop(struct conn *conn)
 	if (!conn->out)
 		conn->out_end = &conn->out;
 	conn->out_done = 0;
+	budget_return(&conn->link->owner->budget, own_charge(m));
 	message_free(m);
 }
 

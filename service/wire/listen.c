@@ -85,13 +85,30 @@ static int check(const struct msn_listen_opts *opts, bool listens,
 
 /* ---- accepting ----------------------------------------------------------- */
 
+/* Answers leave at once; a peer that vanished is noticed by the kernel after
+ * two minutes. */
+static void tune_tcp(int fd)
+{
+	static const struct {
+		int level, option, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 60 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 15 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 4 },
+	};
+
+	for (size_t i = 0; i < MSN_ARRAY_LEN(options); i++)
+		setsockopt(fd, options[i].level, options[i].option,
+			   &options[i].value, sizeof(int));
+}
+
 static int serve(struct msn_server *s, const struct msn_listen_opts *opts,
 		 int fd)
 {
-	static const int on = 1;
-
 	if (opts->transport != MSN_TRANSPORT_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		tune_tcp(fd);
 	return msn_pass(conn_new(
 		s, &(struct conn_opts){ .fd = fd,
 					.transport = opts->transport,

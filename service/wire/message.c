@@ -27,11 +27,16 @@ struct message *message_new(size_t len)
 	return m;
 }
 
+void close_fds(int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		msn_close(fds[i]);
+	free(fds);
+}
+
 void message_close_fds(struct message *m)
 {
-	for (size_t i = 0; i < m->fd_count; i++)
-		msn_close(m->fds[i]);
-	free(m->fds);
+	close_fds(m->fds, m->fd_count);
 	m->fds = NULL;
 	m->fd_count = 0;
 }

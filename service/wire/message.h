@@ -54,4 +54,7 @@ size_t message_len(const struct message *m);
 /* Closes the descriptors and forgets them. */
 void message_close_fds(struct message *m);
 
+/* Closes descriptors of this process's own, and frees the list. */
+void close_fds(int *fds, size_t count);
+
 #endif /* MSN_WIRE_MESSAGE_H */

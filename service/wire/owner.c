@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "loop/timer.h"
 
 #include <errno.h>
@@ -18,9 +19,11 @@
 /* Owners of whom nothing is left are looked for when there are so many more. */
 #define SWEEP_EVERY 64
 
-void owners_init(struct owners *all, size_t budget_limit)
+void owners_init(struct owners *all, size_t budget_limit,
+		 struct msn_workers *workers)
 {
-	*all = (struct owners){ .budget.limit = budget_limit };
+	*all = (struct owners){ .budget.limit = budget_limit,
+				.workers = workers };
 }
 
 void owners_deinit(struct owners *all)
@@ -83,6 +86,8 @@ static struct owner *owner_new(struct owners *all, const char *name)
 	o->budget.limit = all->budget.limit / 2;
 	o->budget.of_all = &all->budget;
 	ring_init(&o->waiting);
+	o->workers = all->workers;
+	msn_mutex_init(&o->lock, MSN_RANK_LEAF);
 	memcpy(o->name, name, len);
 	return o;
 }
@@ -116,11 +121,89 @@ struct owner *owner_ref(struct owner *o)
 
 struct owner *owner_unref(struct owner *o)
 {
-	if (o &&
-	    atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1)
-		free(o);
+	if (!o ||
+	    atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) > 1)
+		return NULL;
+	msn_mutex_deinit(&o->lock);
+	free(o);
 	return NULL;
 }
+
+/* ---- descriptors that nobody took ---------------------------------------- */
+
+struct owner_fds {
+	struct owner_fds *next;
+	int *fds; /* owned */
+	size_t count;
+};
+
+static void close_now(struct owner *o, int *fds, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (fds[i] < 0)
+			continue;
+		msn_close(fds[i]);
+		atomic_fetch_sub(&o->fds, 1);
+	}
+	free(fds);
+}
+
+static struct owner_fds *next_to_close(struct owner *o)
+{
+	struct owner_fds *next;
+
+	msn_lock_scope(&o->lock);
+	next = o->to_close;
+	if (next)
+		o->to_close = next->next;
+	else
+		o->closes = false;
+	return next;
+}
+
+static void closing_run(struct msn_task *task)
+{
+	struct owner *o = msn_container_of(task, struct owner, closing);
+	struct owner_fds *f;
+
+	while ((f = next_to_close(o))) {
+		close_now(o, f->fds, f->count);
+		free(f);
+	}
+	owner_unref(o);
+}
+
+/* True: it is for the caller to see to it that they are closed. */
+static bool put_to_close(struct owner *o, struct owner_fds *f)
+{
+	bool first;
+
+	msn_lock_scope(&o->lock);
+	f->next = o->to_close;
+	o->to_close = f;
+	first = !o->closes;
+	o->closes = true;
+	return first;
+}
+
+void owner_close_fds(struct owner *o, int *fds, size_t count)
+{
+	struct owner_fds *f = count ? msn_alloc(sizeof(*f)) : NULL;
+
+	if (!f) { /* without memory on the spot */
+		close_now(o, fds, count);
+		return;
+	}
+	*f = (struct owner_fds){ .fds = fds, .count = count };
+	if (!put_to_close(o, f))
+		return;
+	o->closing.run = closing_run;
+	owner_ref(o);
+	if (msn_workers_submit(o->workers, &o->closing))
+		closing_run(&o->closing);
+}
+
+/* ---- calls a second ------------------------------------------------------ */
 
 /*
  * A bucket of tokens that is kept as the moment at which it will be full: each

@@ -13,15 +13,25 @@
 #define MSN_WIRE_OWNER_H
 
 #include "base/cleanup.h"
+#include "base/lock.h"
+#include "loop/loop.h"
 #include "wire/budget.h"
 #include "wire/ring.h"
 
 #include <stdint.h>
 
+struct owner_fds;
+
 struct owner {
 	atomic_uint refs;
 	struct budget budget;
-	atomic_size_t fds; /* received and not taken */
+	atomic_size_t fds; /* received, and neither taken nor closed */
+	struct msn_workers *workers; /* borrowed */
+	struct msn_mutex lock;
+	/* Under lock. */
+	struct owner_fds *to_close;
+	bool closes; /* `closing` is on its way, with a reference */
+	struct msn_task closing;
 	/* Thread of the loop. */
 	struct owner *next; /* in its table */
 	unsigned connections, calls, blocking;
@@ -36,9 +46,11 @@ struct owners {
 	struct owner *buckets[OWNER_BUCKETS];
 	unsigned count, swept_count;
 	struct budget budget; /* of all */
+	struct msn_workers *workers;
 };
 
-void owners_init(struct owners *all, size_t budget_limit);
+void owners_init(struct owners *all, size_t budget_limit,
+		 struct msn_workers *workers);
 void owners_deinit(struct owners *all);
 
 /* The owner of this name: *@out is a reference. */
@@ -46,6 +58,14 @@ MSN_MUST_CHECK int owners_get(struct owner **out, struct owners *all,
 			      const char *name);
 struct owner *owner_ref(struct owner *o);
 struct owner *owner_unref(struct owner *o);
+
+/*
+ * Closes descriptors that came from this owner and that nobody took, and counts
+ * them out; -1 are left out, @fds is freed.  On a worker, one task for each
+ * owner: close() of a file that its owner serves itself (FUSE) may block for as
+ * long as they like.  Any thread.
+ */
+void owner_close_fds(struct owner *o, int *fds, size_t count);
 
 /*
  * Takes one call of @per_second; what was not used is kept for one second.  0,

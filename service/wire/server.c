@@ -95,7 +95,7 @@ void msn_server_drain(struct msn_server *s, unsigned timeout_ms,
 		struct conn *conn = msn_container_of(r, struct conn, of_server);
 
 		if (conn->codec && conn->codec->ops->drain(conn->codec))
-			conn_close_soon(conn);
+			conn_fail(conn);
 	}
 	msn_timer_set(s->opts.loop, &s->drain_timer,
 		      msn_clock_ns() + timeout_ms * MS);
@@ -204,7 +204,7 @@ int msn_server_new(struct msn_server **out, const struct msn_server_opts *opts,
 	atomic_init(&s->refs, 1);
 	s->opts = *opts;
 	set_defaults(&s->opts.limits);
-	owners_init(&s->owners, s->opts.limits.buffered_bytes);
+	owners_init(&s->owners, s->opts.limits.buffered_bytes, s->opts.workers);
 	ring_init(&s->listeners);
 	ring_init(&s->conns);
 	ring_init(&s->dirty);

@@ -290,7 +290,7 @@ static int whole(void *ctx, const struct ttrpc_frame *f, const uint8_t *end)
 	conn_frame_done(conn);
 	rc = take_frame(t, f, &passed);
 	if (passed.fds)
-		call_close_fds(conn->link, passed.fds, passed.count);
+		owner_close_fds(conn->link->owner, passed.fds, passed.count);
 	return msn_pass(rc);
 }
 

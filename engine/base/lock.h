@@ -19,13 +19,18 @@
 #include <stdbool.h>
 
 enum msn_lock_rank {
-	MSN_RANK_MM_MAPPING = 1, /* mm: vmas.  Fork takes parent, then child */
+	MSN_RANK_OPERATIONS = 1, /* the service: operations and their states */
+	MSN_RANK_SPACES,	 /* the service: which spaces there are */
+	MSN_RANK_SPACE,		 /* the service: one space's labels and gate */
+	MSN_RANK_MM_MAPPING,	 /* mm: vmas.  Fork takes parent, then child */
 	MSN_RANK_MAPPINGS,	 /* a mappable: who maps it */
 	MSN_RANK_MM_ACTIVE,	 /* mm: placements.  Fork: parent, then child */
 	MSN_RANK_MAPPABLE_DATA,	 /* a mappable: data and size */
 	MSN_RANK_FILE,		 /* a file: page references, loading state */
 	MSN_RANK_WINDOW,	 /* windows onto a file */
 	MSN_RANK_ACCOUNT,	 /* usage counters */
+	MSN_RANK_EVENTS,	 /* the service: events; posts tasks */
+	MSN_RANK_CALL,		 /* a call of the service: its queues */
 	MSN_RANK_LEAF,		 /* nothing is taken below this one */
 };
 

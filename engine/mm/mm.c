@@ -149,6 +149,11 @@ void msn_mm_set_origin(struct msn_mm *mm, const uint8_t origin[16])
 	memcpy(mm->origin, origin, sizeof(mm->origin));
 }
 
+void msn_mm_set_account(struct msn_mm *mm, msn_account_id account)
+{
+	mm->account = account;
+}
+
 void msn_mm_origin(const struct msn_mm *mm, uint8_t origin[16])
 {
 	memcpy(origin, mm->origin, sizeof(mm->origin));

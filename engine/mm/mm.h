@@ -200,6 +200,12 @@ struct msn_memfile *msn_mm_memfile(struct msn_mm *mm);
 void msn_mm_set_origin(struct msn_mm *mm, const uint8_t origin[16]);
 void msn_mm_origin(const struct msn_mm *mm, uint8_t origin[16]);
 
+/*
+ * Who pays from now on for the space's own pages; a fork's are its parent's
+ * account's until then.  Before the space is shared between threads.
+ */
+void msn_mm_set_account(struct msn_mm *mm, msn_account_id account);
+
 /* Private pages that are there already: @addr shows @file from @offset on. */
 struct msn_placement {
 	struct msn_addr_range addr;

@@ -35,7 +35,7 @@ struct msn_mm {
 	struct msn_memfile *memfile;  /* set once */
 	struct msn_address_space *as; /* set once */
 	struct msn_layout layout;     /* set once */
-	msn_account_id account;	      /* set once */
+	msn_account_id account;	      /* set once, by msn_mm_set_account() */
 	uint8_t origin[16];	      /* set once, by msn_mm_set_origin() */
 	uint64_t nodes[MSN_POLICY_MASK_WORDS]; /* set once */
 

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/utf8.h"
 #include "memsnap/v1/capture.pb-c.h"
 
 #include <errno.h>
@@ -21,54 +22,6 @@
 typedef Memsnap__V1__CapturedThread thread_msg;
 typedef Memsnap__V1__CapturedThreads threads_msg;
 typedef Memsnap__V1__CapturedRegset regset_msg;
-
-/* Length of the UTF-8 character at @s, or 0. */
-static size_t utf8_len(const unsigned char *s, size_t left)
-{
-	static const unsigned lowest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned value;
-	size_t n;
-
-	if (*s < 0x80)
-		return 1;
-	n = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : *s >= 0xc0 ? 2 : 0;
-	if (n == 0 || n > left || *s >= 0xf8)
-		return 0;
-	value = *s & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		value = value << 6 | (s[i] & 0x3f);
-	}
-	if (value < lowest[n] || value > 0x10ffff ||
-	    (value >= 0xd800 && value < 0xe000))
-		return 0;
-	return n;
-}
-
-void msn_capture_clean_text(char *out, size_t size, const char *bytes,
-			    size_t len)
-{
-	const unsigned char *s = (const unsigned char *)bytes;
-	size_t used = 0;
-
-	for (size_t i = 0; i < len;) {
-		size_t n = utf8_len(s + i, len - i);
-		bool bad = n == 0 || s[i] < 0x20 || s[i] == 0x7f;
-
-		if (n == 0)
-			n = 1;
-		if (used + n >= size)
-			break;
-		if (bad)
-			out[used] = '?';
-		else
-			memcpy(out + used, s + i, n);
-		used += n;
-		i += n;
-	}
-	out[used] = '\0';
-}
 
 /* ---- Threads ------------------------------------------------------------- */
 
@@ -257,7 +210,7 @@ static void cmdline_text(char *out, size_t size, const struct msn_target *t)
 
 	while (len > 0 && t->cmdline[len - 1] == '\0')
 		len--;
-	msn_capture_clean_text(out, size, t->cmdline, len);
+	msn_utf8_clean(out, size, t->cmdline, len);
 	for (size_t i = 0; i < len && i < size && out[i]; i++)
 		if (t->cmdline[i] == '\0')
 			out[i] = ' ';
@@ -270,10 +223,10 @@ static void add_attrs(struct msn_capture_blobs *b, const struct msn_target *t)
 
 	uname(&u);
 	snprintf(b->kernel, sizeof(b->kernel), "%s", u.release);
-	msn_capture_clean_text(b->attr_text[0], size, t->exe, strlen(t->exe));
+	msn_utf8_clean(b->attr_text[0], size, t->exe, strlen(t->exe));
 	cmdline_text(b->attr_text[1], size, t);
-	msn_capture_clean_text(b->attr_text[2], size, t->status.comm,
-			       strlen(t->status.comm));
+	msn_utf8_clean(b->attr_text[2], size, t->status.comm,
+		       strlen(t->status.comm));
 	snprintf(b->attr_text[3], size, "%d", t->pid);
 	snprintf(b->origin, sizeof(b->origin), "pid %d %.32s", t->pid,
 		 b->attr_text[2]);

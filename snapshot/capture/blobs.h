@@ -37,11 +37,4 @@ MSN_MUST_CHECK int msn_capture_blobs_make(struct msn_capture_blobs *b,
 
 void msn_capture_blobs_deinit(struct msn_capture_blobs *b);
 
-/*
- * Copies text for people: at most @size - 1 bytes, whole characters, with '?'
- * for control characters and for what is not UTF-8.
- */
-void msn_capture_clean_text(char *out, size_t size, const char *bytes,
-			    size_t len);
-
 #endif /* MSN_CAPTURE_BLOBS_H */

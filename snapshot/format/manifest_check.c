@@ -9,7 +9,7 @@
 #include "base/limits.h"
 #include "format/layout.h"
 #include "format/manifest.h"
-#include "format/utf8.h"
+#include "base/utf8.h"
 #include "range/range.h"
 
 #include <string.h>

@@ -10,7 +10,8 @@ import subprocess
 import sys
 
 WARN = ["-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
-ROOTS = ("engine", "snapshot", "service", "tools", "tests", "examples")
+ROOTS = ("engine", "proto", "snapshot", "service", "tools", "tests",
+         "examples")
 
 compiler, build = sys.argv[1:3]
 bad = 0

@@ -10,7 +10,7 @@
 #include "cmd.h"
 #include "exit.h"
 #include "format/manifest.h"
-#include "format/utf8.h"
+#include "base/utf8.h"
 #include "output.h"
 #include "progress.h"
 #include "range/range.h"

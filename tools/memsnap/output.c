@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/fd.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -177,43 +178,20 @@ int msn_table_print(struct msn_table *t)
 
 /* ---- JSON ----------------------------------------------------------------*/
 
-/* Length of the UTF-8 sequence at @s, or 0 if it is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = s[0] < 0x80		   ? 1
-		   : (s[0] & 0xe0) == 0xc0 ? 2
-		   : (s[0] & 0xf0) == 0xe0 ? 3
-		   : (s[0] & 0xf8) == 0xf0 ? 4
-					   : 0;
-	uint32_t value = n > 1 ? s[0] & (0x7fU >> n) : s[0];
-
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		value = value << 6 | (s[i] & 0x3f);
-	}
-	if (n < 2)
-		return n;
-	if (value < least[n] || value > 0x10ffff ||
-	    (value >= 0xd800 && value < 0xe000))
-		return 0;
-	return n;
-}
-
 json_t *msn_json_text(const char *text)
 {
-	msn_auto(msn_freep) char *clean = msn_alloc(strlen(text) * 3 + 1);
-	size_t at = 0;
+	size_t left = strlen(text), at = 0;
+	msn_auto(msn_freep) char *clean = msn_alloc(left * 3 + 1);
 
 	if (!clean)
 		return NULL;
-	while (*text) {
-		size_t n = utf8_length((const unsigned char *)text);
+	while (left > 0) {
+		size_t n = msn_utf8_length(text, left);
 
 		memcpy(clean + at, n ? text : "\xef\xbf\xbd", n ? n : 3);
 		at += n ? n : 3;
 		text += n ? n : 1;
+		left -= n ? n : 1;
 	}
 	return json_string(clean);
 }

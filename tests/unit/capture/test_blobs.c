@@ -134,39 +134,12 @@ static void running_out_of_memory_leaks_nothing(void)
 	end(&fault_target);
 }
 
-static bool cleans(const char *in, size_t len, size_t size, const char *want)
-{
-	char out[64];
-
-	msn_capture_clean_text(out, size, in, len);
-	return strcmp(out, want) == 0;
-}
-
-static void text_for_people_is_clean(void)
-{
-	EXPECT(cleans("plain", 5, 64, "plain"));
-	EXPECT(cleans("a\nb\0c\177", 6, 64, "a?b?c?"));
-	EXPECT(cleans("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 9, 64,
-		      "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"));
-	/* stray, cut, overlong, surrogate, too large */
-	EXPECT(cleans("\x80x", 2, 64, "?x"));
-	EXPECT(cleans("x\xe2\x82", 3, 64, "x??"));
-	EXPECT(cleans("\xc0\xaf", 2, 64, "??"));
-	EXPECT(cleans("\xed\xa0\x80", 3, 64, "???"));
-	EXPECT(cleans("\xf4\x90\x80\x80", 4, 64, "????"));
-	EXPECT(cleans("\xff", 1, 64, "?"));
-	/* whole characters only */
-	EXPECT(cleans("ab\xe2\x82\xac", 5, 5, "ab"));
-	EXPECT(cleans("abcdef", 6, 4, "abc"));
-}
-
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(registers_come_out_as_they_went_in),
 		CHECK_TEST(the_process_is_described),
 		CHECK_TEST(running_out_of_memory_leaks_nothing),
-		CHECK_TEST(text_for_people_is_clean),
 		{}
 	};
 

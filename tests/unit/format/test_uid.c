@@ -5,7 +5,6 @@
  */
 #include "format/uid.h"
 
-#include "format/utf8.h"
 #include "support/check.h"
 
 #include <string.h>
@@ -65,38 +64,6 @@ static void prefixes_agree_digit_by_digit(void)
 		EXPECT(msn_uid_has_prefix(a, a, n));
 }
 
-static void utf8_is_told_from_what_is_not(void)
-{
-	static const char *const good[] = {
-		"",
-		"abc",
-		"gr\xc3\xbc\xc3\x9f",
-		"\xe2\x82\xac",
-		"\xed\x9f\xbf",
-		"\xf0\x90\x80\x80",
-		"\xf4\x8f\xbf\xbf",
-	};
-	static const char *const bad[] = {
-		"\x80",
-		"\xc3",
-		"\xc3x",
-		"\xc0\xaf",
-		"\xc1\xbf",
-		"\xe0\x9f\xbf",
-		"\xe2\x82",
-		"\xed\xa0\x80",
-		"\xf0\x8f\xbf\xbf",
-		"\xf4\x90\x80\x80",
-		"\xf5\x80\x80\x80",
-		"a\xff",
-	};
-
-	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
-		EXPECT(msn_utf8_valid(good[i]));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
-		EXPECT(!msn_utf8_valid(bad[i]));
-}
-
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
@@ -104,7 +71,6 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_uid_reads_back_from_its_text),
 		CHECK_TEST(what_is_no_uid_is_refused),
 		CHECK_TEST(prefixes_agree_digit_by_digit),
-		CHECK_TEST(utf8_is_told_from_what_is_not),
 		{}
 	};
 

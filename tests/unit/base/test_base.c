@@ -7,6 +7,7 @@
 #include "base/failure.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/hint.h"
 #include "base/lock.h"
 #include "support/check.h"
 
@@ -94,6 +95,29 @@ static void a_failure_text_stays_one_line(void)
 	EXPECT(strcmp(f.text, "name a?b?c") == 0);
 }
 
+static const char *nearest(const char *word)
+{
+	struct msn_hint hint = {};
+
+	msn_hint_begin(&hint, word);
+	msn_hint_try(&hint, "workers");
+	msn_hint_try(&hint, "owner_requests_per_second");
+	msn_hint_try(&hint, "total_requests_per_second");
+	return hint.best;
+}
+
+static void a_mistyped_word_has_a_nearest_one(void)
+{
+	const char *workers = nearest("wrokers");
+	const char *longer = nearest("total_request_per_second");
+
+	CHECK(workers && longer);
+	EXPECT(strcmp(workers, "workers") == 0);
+	EXPECT(strcmp(longer, "total_requests_per_second") == 0);
+	EXPECT(nearest("xyz") == NULL);
+	EXPECT(nearest("") == NULL);
+}
+
 #ifdef MSN_DEBUG_CHECKS
 /* Runs @body in a child; did it die by the assertion? */
 static bool aborts(void (*body)(void))
@@ -174,6 +198,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_read_past_the_end_is_short),
 		CHECK_TEST(the_first_failure_text_stays),
 		CHECK_TEST(a_failure_text_stays_one_line),
+		CHECK_TEST(a_mistyped_word_has_a_nearest_one),
 #ifdef MSN_DEBUG_CHECKS
 		CHECK_TEST(a_lock_out_of_order_is_an_assertion),
 		CHECK_TEST(a_lock_that_is_held_is_not_waited_for),

@@ -6,7 +6,8 @@
  * A message is a fixed text with an id; all that varies stands in fields:
  *
  *    static struct msn_log_message refused = {
- *            "auth.refused", "caller refused", MSN_LOG_WARNING, MSN_LOG_AUTH,
+ *            .id = "auth.refused", .text = "caller refused",
+ *            .level = MSN_LOG_WARNING, .component = MSN_LOG_AUTH,
  *    };
  *    msn_log(&refused, msn_log_text("owner", owner), msn_log_errno(rc));
  *

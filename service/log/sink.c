@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ struct sink {
 	struct msn_mutex lock;
 	_Atomic int format;    /* enum msn_log_format; never MSN_LOG_AUTO */
 	_Atomic int fd;	       /* borrowed */
+	bool socket;	       /* under lock: what fd is */
 	_Atomic uint64_t lost; /* since the start of the process */
 	uint64_t lost_untold;  /* under lock */
 	char rest[MSN_LOG_LINE_MAX]; /* under lock: of a line that was begun */
@@ -56,21 +58,22 @@ static bool is_ready(int fd, int wait_ms)
 	       !(p.revents & (POLLERR | POLLNVAL));
 }
 
-/* Bytes that @fd took: one attempt. */
-static size_t attempt(int fd, const char *bytes, size_t len)
+/* Bytes that the descriptor took: one attempt. */
+static size_t attempt(const char *bytes, size_t len)
 {
-	ssize_t n = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = 0;
 
-	if (n < 0 && errno == ENOTSOCK && is_ready(fd, 0))
-		n = write(fd, bytes, len);
+	if (sink.socket)
+		n = send(sink.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	else if (is_ready(sink.fd, 0))
+		n = write(sink.fd, bytes, len);
 	return n < 0 ? 0 : (size_t)n;
 }
 
 /* Is nothing left of an earlier line? */
 static bool flush_rest(void)
 {
-	size_t len = sink.rest_len,
-	       n = len ? attempt(sink.fd, sink.rest, len) : 0;
+	size_t len = sink.rest_len, n = len ? attempt(sink.rest, len) : 0;
 
 	memmove(sink.rest, sink.rest + n, len - n);
 	sink.rest_len = len - n;
@@ -83,7 +86,7 @@ static bool write_line(const struct line *l)
 
 	if (!flush_rest())
 		return false;
-	n = attempt(sink.fd, l->bytes, l->len);
+	n = attempt(l->bytes, l->len);
 	if (n == 0)
 		return false;
 	memcpy(sink.rest, l->bytes + n, l->len - n);
@@ -190,6 +193,13 @@ const char *msn_log_format_name(enum msn_log_format format)
 	return format < MSN_ARRAY_LEN(names) ? names[format] : NULL;
 }
 
+static bool is_socket(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 int msn_log_start(const struct msn_log_opts *opts, struct msn_failure *why)
 {
 	int fd = opts->fd ? opts->fd : STDERR_FILENO;
@@ -208,6 +218,7 @@ int msn_log_start(const struct msn_log_opts *opts, struct msn_failure *why)
 	if (sink.fd != fd)
 		sink.rest_len = 0;
 	sink.fd = fd;
+	sink.socket = is_socket(fd);
 	sink.format = format;
 	return 0;
 }
@@ -222,5 +233,6 @@ void msn_log_stop(void)
 	sink.rest_len = 0;
 	sink.lost_untold = 0;
 	sink.fd = STDERR_FILENO;
+	sink.socket = is_socket(STDERR_FILENO);
 	sink.format = MSN_LOG_LOGFMT;
 }

@@ -153,9 +153,9 @@ struct msn_payload {
 /*
  * Sends a message of the response's type; encoded before this returns.
  *
- * On a worker: waits while more than MSN_CALL_QUEUE_BYTES are queued; -ECANCELED
- * when the call is cancelled meanwhile.  On the loop thread: never waits;
- * -EAGAIN when the queue is that long, and nothing is queued.
+ * On a worker: waits while more than MSN_CALL_QUEUE_BYTES are queued;
+ * -ECANCELED when the call is cancelled meanwhile.  On the loop thread: never
+ * waits; -EAGAIN when the queue is that long, and nothing is queued.
  *
  * With @payload, a bytes field of @message that points to payload->data is not
  * copied: @payload is taken over, also on failure, and released when the bytes

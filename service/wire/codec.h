@@ -6,7 +6,13 @@
  *
  * A connection (conn.h) moves bytes and descriptors; a codec makes calls of
  * them and bytes of what calls send.  There are grpc_*.c (nghttp2), ttrpc.c and
- * http1.c; a new one is a file, and a row in msn_codecs.
+ * http1.c; a new one is a file, and a row in codecs (conn.c).
+ *
+ * A call has two sides, which end on their own: its handler's, and that on the
+ * wire, which is the codec's.  The codec holds a reference from call_open() to
+ * call_closed(); in between the call may end at any time by ops->finish(), also
+ * in the middle of any function below that takes the call: after it, what comes
+ * for the stream is dropped.
  *
  * Everything here runs on the loop thread.
  */
@@ -16,32 +22,13 @@
 #include "base/cleanup.h"
 #include "status/status.h"
 #include "wire/call.h"
+#include "wire/message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 struct conn;
-
-/* Bytes on their way out: a part that is owned, then a payload, then the rest. */
-struct message {
-	uint8_t *head; /* owned, for free(): the encoded message's start */
-	size_t head_len;
-	struct msn_payload *payload; /* or NULL */
-	uint8_t *tail;		     /* owned; what follows the payload */
-	size_t tail_len;
-	int *fds; /* owned, closed when sent */
-	size_t fd_count;
-};
-
-static inline size_t message_len(const struct message *m)
-{
-	return m->head_len + (m->payload ? m->payload->len : 0) + m->tail_len;
-}
-
-/* Frees what @m has; @m itself is the caller's. */
-void message_deinit(struct message *m);
 
 /* A codec's side of one connection; the codec embeds it. */
 struct codec {
@@ -50,13 +37,23 @@ struct codec {
 };
 
 struct codec_ops {
-	const char *name; /* "grpc", "ttrpc", "http1" */
-	char first_byte;
+	const char *name;    /* "grpc", "ttrpc", "http1" */
+	char first_bytes[2]; /* either one begins a connection of it */
+	unsigned transports; /* that it is spoken on: 1 << enum msn_transport */
+
+	/*
+	 * Clients send only as much as consumed() allows.  Without, the whole
+	 * connection is not read while its calls hold too much.
+	 */
+	bool has_flow_control;
+	/* Takes the descriptors that come: conn_take_fds(). */
+	bool passes_fds;
 
 	/* Makes the codec of a new connection. */
 	int (*open)(struct codec **out, struct conn *conn);
 
-	/* Frees it; its calls have been ended with call_lost(). */
+	/* Frees it; call_lost() has been said to its calls, call_closed() is
+	 * to be said now. */
 	void (*close)(struct codec *self);
 
 	/*
@@ -67,30 +64,43 @@ struct codec_ops {
 	int (*receive)(struct codec *self, const uint8_t *data, size_t len);
 
 	/*
-	 * Sends a message of a call: takes over what @m has.  The codec frames
-	 * it and queues it on the connection, now or as flow control lets it,
-	 * and tells call_sent() as bytes leave.
+	 * Sends a message of a call: takes over @m, also on failure.  The codec
+	 * frames it and queues it on the connection, now or as flow control
+	 * lets it.  -EMSGSIZE: longer than the codec can send.  A codec that
+	 * sends it in parts splits the charge among these.
 	 */
 	int (*send)(struct codec *self, struct msn_call *call,
 		    struct message *m);
 
 	/*
 	 * Ends a call with its status after what was sent: headers and trailers
-	 * of the call with it.  The codec forgets the call when that is queued.
+	 * of the call with it.  The codec says call_closed() when that is
+	 * queued, now or later.  A negated errno closes the connection.
 	 */
 	int (*finish)(struct codec *self, struct msn_call *call);
 
-	/* More bytes of the client stream @call may come (flow control). */
+	/* @len more bytes of the client stream @call may come. */
 	void (*consumed)(struct codec *self, struct msn_call *call, size_t len);
 
 	/* Tells the client to go: no new calls; calls under way go on. */
 	int (*drain)(struct codec *self);
 
+	/*
+	 * Tells the client, as far as the codec can, that the connection ends
+	 * for this reason (RESOURCE_EXHAUSTED).  May be NULL.
+	 */
+	void (*refuse)(struct codec *self, const char *reason,
+		       const char *text);
+
 	/* Is a frame half received?  Then MSN_CONN_FRAME_MS counts. */
 	bool (*is_mid_frame)(const struct codec *self);
 
-	/* The connection's out queue has room again.  May be NULL. */
-	int (*writable)(struct codec *self);
+	/*
+	 * Queues what the codec has kept back, up to CONN_QUEUE_HIGH: before
+	 * bytes are written, and again when the queue is below that.  May be
+	 * NULL.
+	 */
+	int (*flush)(struct codec *self);
 };
 
 extern const struct codec_ops codec_grpc, codec_ttrpc, codec_http1;
@@ -106,21 +116,28 @@ struct call_open {
 
 /*
  * Opens a call: *@out is the codec's reference, given back with call_closed().
- * A call that cannot be (no such method, no right, a quota) is opened too and
- * ends itself with its status through ops->finish(), by and by: no method is
- * run for it and what the client sends is dropped.  -ENOMEM.
+ * -ENOMEM.
  */
 MSN_MUST_CHECK int call_open(struct msn_call **out, struct codec *codec,
 			     const struct call_open *opts);
 void *call_stream(const struct msn_call *call);
 void call_set_stream(struct msn_call *call, void *stream);
 
-/* Before call_begin(): metadata, -bin values decoded. */
-MSN_MUST_CHECK int call_add_metadata(struct msn_call *call, const char *key,
-				     size_t key_len, const void *value,
-				     size_t value_len);
+/* Before call_begin(): a time-out that was not known before. */
+void call_set_timeout(struct msn_call *call, uint64_t timeout_ns);
 
-/* All metadata is there: checks method, role and quotas. */
+/*
+ * Before call_begin(): metadata, -bin values decoded.  A failure is kept for
+ * call_begin(), which ends the call with it.
+ */
+void call_add_metadata(struct msn_call *call, const char *key, size_t key_len,
+		       const void *value, size_t value_len);
+
+/*
+ * All metadata is there: checks method, role and quotas.  A call that cannot be
+ * (no such method, no right, a quota) ends here by ops->finish(): no method is
+ * run for it.
+ */
 void call_begin(struct msn_call *call);
 
 /* One whole message, copied before this returns; @fds (owned) came with it. */
@@ -130,18 +147,19 @@ void call_message(struct msn_call *call, const uint8_t *data, size_t len,
 /* The client sends no more. */
 void call_half_close(struct msn_call *call);
 
-/* Ends the call from the codec's side, with a status of its own making. */
+/* Ends the call from the codec's side, by ops->finish() with this status. */
 void call_reject(struct msn_call *call, enum msn_code code, const char *reason,
 		 const char *text);
 
-/* The client cancelled, or the connection goes: nothing can be sent any more. */
+/* The client cancelled, or the connection goes: nothing can be sent any more
+ * and no op is called for it. */
 void call_lost(struct msn_call *call);
-
-/* @len bytes of messages have left this process. */
-void call_sent(struct msn_call *call, size_t len);
 
 /* The codec has forgotten the call.  Drops its reference. */
 void call_closed(struct msn_call *call);
+
+/* Has the call ended on the wire, or is it ending? */
+bool call_has_ended(const struct msn_call *call);
 
 /* For finish(): the status, and what a handler set. */
 const struct msn_status *call_final_status(const struct msn_call *call);
@@ -151,33 +169,42 @@ struct call_field {
 	const void *value;
 	size_t value_len;
 };
+/* What a handler has set until now, if it cannot set more; else NULL. */
 const struct call_field *call_headers(const struct msn_call *call);
 const struct call_field *call_trailers(const struct msn_call *call);
 
 /* ---- What a codec asks of its connection: conn.c ------------------------- */
 
-/*
- * Queues bytes: @m is taken over, also on failure.  @sent (or NULL) is called
- * when they have left or never will.
- */
-struct conn_sent {
-	void (*fn)(struct conn_sent *self, size_t len, bool lost);
-};
-MSN_MUST_CHECK int conn_queue(struct conn *conn, struct message *m,
-			      struct conn_sent *sent);
+/* Queues bytes, which leave at the end of this round of the loop. */
+void conn_queue(struct conn *conn, struct message *m);
 
 /* Bytes queued and not sent: a codec with flow control of its own stops at
- * CONN_QUEUE_HIGH and goes on in ops->writable(). */
+ * CONN_QUEUE_HIGH and goes on in ops->flush(). */
 #define CONN_QUEUE_HIGH ((size_t)1 << 20)
 size_t conn_queued(const struct conn *conn);
 
-/* Sends what is queued at the end of this round of the loop. */
-void conn_flush(struct conn *conn);
+/* Has ops->flush() called at the end of this round, and writes. */
+void conn_touch(struct conn *conn);
 
-/* Descriptors that have come and belong to the message just received: all of
- * them, *@count, for free() and close(). */
-MSN_MUST_CHECK int conn_take_fds(struct conn *conn, int **fds, size_t *count);
-bool conn_can_pass_fds(const struct conn *conn);
+/* A frame is whole: what is half received from now on is another one. */
+void conn_frame_done(struct conn *conn);
+
+/*
+ * Counts @more bytes that the codec keeps of messages that are not whole.
+ * -ENOBUFS when their owner has too much: the connection is to end.
+ */
+MSN_MUST_CHECK int conn_hold(struct conn *conn, size_t more);
+void conn_unhold(struct conn *conn, size_t less);
+
+/*
+ * Takes the descriptors that have come up to a place in the bytes that
+ * ops->receive() is called with: those of the frame that ends there, when it is
+ * called at the end of each.  A descriptor belongs to the frame in which the
+ * bytes of the recvmsg() that brought it ended: sendmsg() with descriptors must
+ * begin with their frame and hold no other.  *@fds is for close() and free().
+ */
+MSN_MUST_CHECK int conn_take_fds(struct conn *conn, const uint8_t *end,
+				 int **fds, size_t *count);
 
 struct msn_server *conn_server(const struct conn *conn);
 const struct msn_peer *conn_peer(const struct conn *conn);

@@ -40,6 +40,8 @@ enum msn_method_flags {
 	MSN_METHOD_GRPC_ONLY = 1 << 3,
 	/* Answered while the service drains: health, GetOperation. */
 	MSN_METHOD_WHILE_DRAINING = 1 << 4,
+	/* Needs the caller's pidfd, which is opened for it (peer.h). */
+	MSN_METHOD_PEER_PIDFD = 1 << 5,
 };
 
 enum msn_method_outcome {

@@ -28,7 +28,12 @@ struct msn_peer {
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
-	int pidfd; /* -1: none.  The connection's */
+	/*
+	 * For methods with MSN_METHOD_PEER_PIDFD, others do not look; -1: none.
+	 * Of the process that connected, whatever its number is used for now.
+	 * Not the handler's to close.
+	 */
+	int pidfd;
 
 	/* TLS: the verified certificate's first URI or DNS name; or "". */
 	char certificate[128];

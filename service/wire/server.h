@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Listens on any number of sockets.  The first byte of a connection tells what
- * it speaks: 'P' the preface of HTTP/2, so gRPC; zero ttrpc; 'G' or 'H' a GET or
- * HEAD of HTTP/1, answered for /metrics and /healthz alone; 0x16 TLS, on
+ * it speaks: 'P' the preface of HTTP/2, so gRPC; zero ttrpc; 'G' or 'H' a GET
+ * or HEAD of HTTP/1, answered for /metrics and /healthz alone; 0x16 TLS, on
  * listeners that have it (there nothing else is taken).  Anything else is
  * closed.
  *
@@ -30,9 +30,9 @@
 #include "base/cleanup.h"
 #include "base/failure.h"
 #include "loop/loop.h"
+#include "status/status.h"
 #include "wire/method.h"
 #include "wire/peer.h"
-#include "status/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,12 +68,16 @@ struct msn_server_limits {
 	unsigned calls_per_owner;	/* under way; 0: 1024 */
 	unsigned blocking_per_owner;	/* on workers at once; 0: 16 */
 	unsigned calls_per_second;	/* of one owner; 0: no limit */
-	size_t buffered_bytes;		/* of all connections; 0: 256 MiB */
+	unsigned fds_per_owner;		/* received, not taken; 0: 1024 */
+	size_t buffered_bytes;		/* of all; see budget.h; 0: 256 MiB */
+	/* Milliseconds; 0: MSN_CONN_HELLO_MS, MSN_CONN_FRAME_MS,
+	 * MSN_CALL_STALL_MS. */
+	unsigned hello_ms, frame_ms, stall_ms;
 };
 
 struct msn_server_opts {
-	struct msn_loop *loop;	    /* borrowed */
-	struct msn_workers *workers; /* borrowed */
+	struct msn_loop *loop;		   /* borrowed */
+	struct msn_workers *workers;	   /* borrowed */
 	const struct msn_methods *methods; /* borrowed */
 	struct msn_server_limits limits;
 	void *context; /* for msn_call_context() */
@@ -99,15 +103,20 @@ MSN_MUST_CHECK int msn_server_new(struct msn_server **out,
 				  const struct msn_server_opts *opts,
 				  struct msn_failure *why);
 
-/* Closes everything at once; calls are cancelled.  NULL is allowed. */
+/*
+ * Closes everything at once; calls are cancelled.  Handlers that are on workers
+ * may take a while to notice: what the server was given is freed in the order
+ * server, workers, loop, methods and context.  Loop thread, not from a handler;
+ * NULL is allowed.
+ */
 struct msn_server *msn_server_free(struct msn_server *s);
 MSN_DEFINE_AUTO(struct msn_server, msn_server_free)
 
 struct msn_listen_opts {
-	int fd;			     /* listening; taken over, also on failure */
+	int fd; /* listening; taken over, also on failure */
 	enum msn_transport transport; /* checked against the socket */
-	struct ssl_ctx_st *tls;	     /* MSN_TRANSPORT_TLS; borrowed */
-	bool metrics_only;	     /* nothing but HTTP/1 */
+	struct ssl_ctx_st *tls;	      /* MSN_TRANSPORT_TLS; borrowed */
+	bool metrics_only;	      /* nothing but HTTP/1 */
 };
 
 MSN_MUST_CHECK int msn_server_listen(struct msn_server *s,

@@ -1,0 +1,218 @@
+/*
+ * gRPC: a request's headers.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * nghttp2 has seen to it that names are lower case, that pseudo-headers come
+ * first and once, and that nothing of HTTP/1 is among them.  What is wrong for
+ * gRPC is noted, and the call refused when all headers are there: the first
+ * thing that was wrong is what it is told.
+ */
+#include "wire/grpc.h"
+
+#include "base/error.h"
+#include "wire/grpc_text.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct field {
+	const char *name, *value;
+	size_t name_len, value_len;
+};
+
+static bool is(const char *text, size_t len, const char *what)
+{
+	return len == strlen(what) && memcmp(text, what, len) == 0;
+}
+
+static void refuse(struct grpc_stream *s, enum grpc_refusal why)
+{
+	if (s->refusal == GRPC_REFUSE_NOT)
+		s->refusal = why;
+}
+
+static int open_call(struct grpc_stream *s, const struct field *path)
+{
+	const struct call_open opts = {
+		.path = path->value,
+		.path_len = path->value_len,
+		.timeout_ns = UINT64_MAX,
+		.stream = s,
+	};
+
+	return msn_pass(call_open(&s->call, &s->grpc->base, &opts));
+}
+
+static int pseudo_header(struct grpc_stream *s, const struct field *f)
+{
+	if (is(f->name, f->name_len, ":path"))
+		return open_call(s, f);
+	if (is(f->name, f->name_len, ":method") &&
+	    !is(f->value, f->value_len, "POST"))
+		refuse(s, GRPC_REFUSE_METHOD);
+	return 0;
+}
+
+/* ---- metadata ------------------------------------------------------------ */
+
+static void binary_metadata(struct grpc_stream *s, const struct field *f)
+{
+	uint8_t decoded[GRPC_HEADERS_MAX];
+	const char *at = f->value, *end = at + f->value_len;
+
+	/* Several values may have been joined by commas. */
+	while (at <= end) {
+		const char *comma = memchr(at, ',', (size_t)(end - at));
+		const char *stop = comma ? comma : end;
+		size_t len;
+
+		if (!grpc_base64_decode(decoded, &len, at,
+					(size_t)(stop - at))) {
+			refuse(s, GRPC_REFUSE_METADATA);
+			return;
+		}
+		call_add_metadata(s->call, f->name, f->name_len, decoded, len);
+		at = stop + 1;
+		while (comma && at < end && *at == ' ')
+			at++;
+	}
+}
+
+static void metadata(struct grpc_stream *s, const struct field *f)
+{
+	if (grpc_is_binary(f->name, f->name_len)) {
+		binary_metadata(s, f);
+		return;
+	}
+	for (size_t i = 0; i < f->value_len; i++)
+		if (f->value[i] < 0x20 || f->value[i] > 0x7e) {
+			refuse(s, GRPC_REFUSE_METADATA);
+			return;
+		}
+	call_add_metadata(s->call, f->name, f->name_len, f->value,
+			  f->value_len);
+}
+
+/* ---- gRPC's own ---------------------------------------------------------- */
+
+static void timeout(struct grpc_stream *s, const struct field *f)
+{
+	uint64_t ns;
+
+	if (grpc_timeout_parse(f->value, f->value_len, &ns))
+		call_set_timeout(s->call, ns);
+	else
+		refuse(s, GRPC_REFUSE_TIMEOUT);
+}
+
+static void content_type(struct grpc_stream *s, const struct field *f)
+{
+	s->has_type = true;
+	if (!grpc_is_content_type(f->value, f->value_len))
+		refuse(s, GRPC_REFUSE_TYPE);
+}
+
+static void te(struct grpc_stream *s, const struct field *f)
+{
+	s->has_te = is(f->value, f->value_len, "trailers");
+}
+
+static void encoding(struct grpc_stream *s, const struct field *f)
+{
+	if (!is(f->value, f->value_len, "identity"))
+		refuse(s, GRPC_REFUSE_ENCODING);
+}
+
+/* What is HTTP's or gRPC's business, and no metadata. */
+static void pass_over(struct grpc_stream *s, const struct field *f)
+{
+	(void)s;
+	(void)f;
+}
+
+static void regular_header(struct grpc_stream *s, const struct field *f)
+{
+	static const struct {
+		const char *name;
+		void (*take)(struct grpc_stream *s, const struct field *f);
+	} known[] = {
+		{ "te", te },
+		{ "content-type", content_type },
+		{ "grpc-timeout", timeout },
+		{ "grpc-encoding", encoding },
+		{ "content-length", pass_over },
+	};
+
+	for (size_t i = 0; i < MSN_ARRAY_LEN(known); i++)
+		if (is(f->name, f->name_len, known[i].name)) {
+			known[i].take(s, f);
+			return;
+		}
+	if (f->name_len < 5 || memcmp(f->name, "grpc-", 5) != 0)
+		metadata(s, f);
+}
+
+int grpc_header(struct grpc_stream *s, const uint8_t *name, size_t name_len,
+		const uint8_t *value, size_t value_len)
+{
+	const struct field f = { (const char *)name, (const char *)value,
+				 name_len, value_len };
+
+	s->header_bytes += name_len + value_len + 32;
+	if (s->header_bytes > GRPC_HEADERS_MAX) {
+		refuse(s, GRPC_REFUSE_HEADERS_MAX);
+		/* A method is needed even to refuse it. */
+		if (s->call)
+			return 0;
+	}
+	if (name_len > 0 && name[0] == ':')
+		return msn_pass(pseudo_header(s, &f));
+	if (s->call)
+		regular_header(s, &f);
+	return 0;
+}
+
+/* ---- all of them --------------------------------------------------------- */
+
+static const struct {
+	enum msn_code code;
+	const char *reason, *text;
+} refusals[] = {
+	[GRPC_REFUSE_METHOD] = { MSN_CODE_INTERNAL, "HTTP_METHOD",
+				 "gRPC is called by POST" },
+	[GRPC_REFUSE_TYPE] = { MSN_CODE_INTERNAL, "CONTENT_TYPE",
+			       "the content-type is not application/grpc" },
+	[GRPC_REFUSE_TE] = { MSN_CODE_INTERNAL, "TRAILERS",
+			     "the request has no \"te: trailers\": something "
+			     "on the way may not pass them on" },
+	[GRPC_REFUSE_ENCODING] = { MSN_CODE_UNIMPLEMENTED, "ENCODING",
+				   "no grpc-encoding but identity is "
+				   "understood" },
+	[GRPC_REFUSE_TIMEOUT] = { MSN_CODE_INTERNAL, "TIMEOUT",
+				  "this is no grpc-timeout" },
+	[GRPC_REFUSE_METADATA] = { MSN_CODE_INTERNAL, "METADATA",
+				   "a value of the metadata is not printable "
+				   "ASCII, or a binary one not base64" },
+	[GRPC_REFUSE_HEADERS_MAX] = { MSN_CODE_RESOURCE_EXHAUSTED, "METADATA",
+				      "more than 16384 bytes of metadata" },
+};
+
+void grpc_headers_done(struct grpc_stream *s)
+{
+	if (!s->has_type)
+		refuse(s, GRPC_REFUSE_TYPE);
+	if (!s->has_te)
+		refuse(s, GRPC_REFUSE_TE);
+	if (!s->call) { /* CONNECT has no path */
+		s->refusal = GRPC_REFUSE_METHOD;
+		s->finishing = true;
+		grpc_stream_ready(s);
+	} else if (s->refusal == GRPC_REFUSE_NOT) {
+		call_begin(s->call);
+	} else {
+		call_reject(s->call, refusals[s->refusal].code,
+			    refusals[s->refusal].reason,
+			    refusals[s->refusal].text);
+	}
+}

@@ -15,5 +15,6 @@ void bench_capture(const struct bench_opts *o);
 void bench_hostfile(const struct bench_opts *o);
 void bench_mm(const struct bench_opts *o);
 void bench_mapping_set(const struct bench_opts *o);
+void bench_notes(const struct bench_opts *o);
 
 #endif /* MSN_BENCH_BENCHES_H */

@@ -22,6 +22,7 @@ static const struct {
 	{ "hostfile", "buffered reads of a host file", bench_hostfile },
 	{ "mm", "calls on a space against system calls", bench_mm },
 	{ "mapset", "who maps a file, with 10000 spaces", bench_mapping_set },
+	{ "notes", "what metrics and log lines cost", bench_notes },
 };
 
 static void usage(FILE *out)

@@ -33,6 +33,13 @@
 #define msn_assert_null_slow(text) ((void)0)
 #endif
 
+/*
+ * Has broken promises told by @report, of which nothing may be asked that a
+ * signal handler may not do; NULL: a line on stderr.
+ */
+void msn_assert_report_to(void (*report)(const char *what, const char *func,
+					 const char *file, int line));
+
 /* Prints what was promised and where, then aborts. */
 __attribute__((noreturn, cold)) void msn_assert_failed(const char *what,
 						       const char *func,

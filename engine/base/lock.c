@@ -10,11 +10,11 @@
 #include "base/assert.h"
 
 #ifdef MSN_DEBUG_CHECKS
-static _Thread_local unsigned held[MSN_RANK_LEAF + 1];
+static _Thread_local unsigned held[MSN_RANKS];
 
 static void note_taken(enum msn_lock_rank rank, bool nested)
 {
-	for (int r = (int)rank + (nested ? 1 : 0); r <= MSN_RANK_LEAF; r++)
+	for (int r = (int)rank + (nested ? 1 : 0); r < MSN_RANKS; r++)
 		if (held[r])
 			msn_assert_failed("lock taken out of order", __func__,
 					  __FILE__, __LINE__);

@@ -10,7 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "hint.h"
+#include "base/hint.h"
 
 #include <errno.h>
 #include <getopt.h>

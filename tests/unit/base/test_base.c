@@ -4,9 +4,11 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/failure.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/hint.h"
 #include "base/lock.h"
 #include "support/check.h"
 
@@ -91,6 +93,68 @@ static void a_failure_text_stays_one_line(void)
 	EXPECT(strcmp(f.text, "name a?b?c") == 0);
 }
 
+static void a_buffer_grows_with_what_is_written(void)
+{
+	msn_auto(msn_freep) char *text = NULL;
+	struct msn_buffer b = { 0 };
+	size_t len;
+
+	for (int i = 0; i < 1000; i++)
+		msn_buffer_printf(&b, "%03d,", i);
+	msn_buffer_add(&b, "a\0b", 3);
+	CHECK(msn_buffer_take(&b, &text, &len) == 0);
+	EXPECT(len == 4003 && strncmp(text + 3996, "999,a", 5) == 0);
+	EXPECT(text[4002] == 'b' && text[4003] == '\0');
+	EXPECT(b.text == NULL && b.len == 0);
+}
+
+static void an_empty_buffer_is_an_empty_text(void)
+{
+	msn_auto(msn_freep) char *text = NULL;
+	struct msn_buffer b = { 0 };
+
+	CHECK(msn_buffer_take(&b, &text, NULL) == 0);
+	EXPECT(*text == '\0');
+}
+
+static void a_buffer_without_memory_says_so_at_the_end(void)
+{
+	char *text = NULL;
+	struct msn_buffer b = { 0 };
+
+	msn_buffer_printf(&b, "first");
+	msn_fault_arm(1);
+	for (int i = 0; i < 1000; i++)
+		msn_buffer_printf(&b, "%d", i);
+	msn_fault_arm(0);
+	msn_buffer_add(&b, "last", 4);
+	EXPECT(msn_buffer_take(&b, &text, NULL) == -ENOMEM);
+	EXPECT(text == NULL && b.text == NULL);
+}
+
+static const char *nearest(const char *word)
+{
+	struct msn_hint hint = {};
+
+	msn_hint_begin(&hint, word);
+	msn_hint_try(&hint, "workers");
+	msn_hint_try(&hint, "owner_requests_per_second");
+	msn_hint_try(&hint, "total_requests_per_second");
+	return hint.best;
+}
+
+static void a_mistyped_word_has_a_nearest_one(void)
+{
+	const char *workers = nearest("wrokers");
+	const char *longer = nearest("total_request_per_second");
+
+	CHECK(workers && longer);
+	EXPECT(strcmp(workers, "workers") == 0);
+	EXPECT(strcmp(longer, "total_requests_per_second") == 0);
+	EXPECT(nearest("xyz") == NULL);
+	EXPECT(nearest("") == NULL);
+}
+
 #ifdef MSN_DEBUG_CHECKS
 static void lock_backwards(void *ctx)
 {
@@ -155,6 +219,10 @@ int main(int argc, char **argv)
 		CHECK_TEST(a_read_past_the_end_is_short),
 		CHECK_TEST(the_first_failure_text_stays),
 		CHECK_TEST(a_failure_text_stays_one_line),
+		CHECK_TEST(a_buffer_grows_with_what_is_written),
+		CHECK_TEST(an_empty_buffer_is_an_empty_text),
+		CHECK_TEST(a_buffer_without_memory_says_so_at_the_end),
+		CHECK_TEST(a_mistyped_word_has_a_nearest_one),
 #ifdef MSN_DEBUG_CHECKS
 		CHECK_TEST(a_lock_out_of_order_is_an_assertion),
 		CHECK_TEST(a_lock_that_is_held_is_not_waited_for),

@@ -4,11 +4,11 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "hint.h"
+#include "base/hint.h"
 
 #include <string.h>
 
-#define WORD_MAX 24 /* longer words are not mistyped verbs */
+#define WORD_MAX 48 /* longer words are not mistyped ones */
 
 void msn_hint_begin(struct msn_hint *h, const char *word)
 {

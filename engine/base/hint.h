@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef MSN_TOOLS_HINT_H
-#define MSN_TOOLS_HINT_H
+#ifndef MSN_BASE_HINT_H
+#define MSN_BASE_HINT_H
 
 #include <stddef.h>
 
@@ -17,4 +17,4 @@ struct msn_hint {
 void msn_hint_begin(struct msn_hint *h, const char *word);
 void msn_hint_try(struct msn_hint *h, const char *candidate);
 
-#endif /* MSN_TOOLS_HINT_H */
+#endif /* MSN_BASE_HINT_H */

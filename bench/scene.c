@@ -124,7 +124,7 @@ struct msn_uid scene_save(struct scene *s, struct msn_manifest_stats *stats)
 void scene_remove(struct scene *s, struct msn_uid uid)
 {
 	struct msn_failure why = { 0 };
-	int rc = msn_store_remove(s->store, uid, &why);
+	int rc = msn_store_remove(s->store, uid, NULL, &why);
 
 	if (rc)
 		bench_die("removing", rc, why.text);

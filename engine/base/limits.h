@@ -106,4 +106,17 @@
  */
 #define MSN_DEDUP_SLOTS (UINT32_C(1) << 19)
 
+/*
+ * What a service says about a snapshot: labels of some KiB, holds, a few
+ * texts.  It is read with every listing.
+ */
+#define MSN_NOTE_BYTES_MAX ((size_t)16 << 10)
+
+/*
+ * One record of a service: a request's answer, an operation, an event.  A key
+ * has room for an owner and an id of 32 digits.
+ */
+#define MSN_RECORD_KEY_MAX 64
+#define MSN_RECORD_BYTES_MAX ((size_t)64 << 10)
+
 #endif /* MSN_BASE_LIMITS_H */

@@ -179,6 +179,6 @@ int memsnap_store_remove(struct memsnap_store *store, const char *ref,
 
 	rc = find(store, ref, &uid, &why);
 	if (!rc)
-		rc = msn_store_remove(store->store, uid, &why);
+		rc = msn_store_remove(store->store, uid, NULL, &why);
 	return msn_embed_finish(rc, &why, err);
 }

@@ -170,7 +170,7 @@ struct msn_manifest_stats {
 struct msn_manifest {
 	struct msn_uid uid;
 	struct msn_uid parent; /* none: all zero */
-	char *name;	       /* at the time of saving; "" for none */
+	char *name;	       /* when it was encoded; "" for none */
 	int64_t created_ns;    /* since the epoch */
 	struct msn_manifest_stats stats;
 

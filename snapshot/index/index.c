@@ -10,9 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/error.h"
-#include "index/index_env.h"
 #include "index/index_private.h"
-#include "index/index_record.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,24 +18,57 @@
 
 const struct index_bytes index_meta_key = { "store", 5 };
 
-int index_fail(const struct msn_index *index, int rc, struct msn_failure *why)
-{
-	if (rc >= 0)
-		return rc;
-	if (rc == -EBADMSG)
-		return msn_failure_set(why, rc, MSN_FAILURE_DATA_LOSS,
-				       "the catalog of store %s is damaged",
-				       index->where);
-	return msn_failure_errno(why, rc, "the catalog of store %s",
-				 index->where);
-}
-
 int index_damaged(const struct msn_index *index, const char *what,
 		  struct msn_failure *why)
 {
 	return msn_failure_set(why, -EBADMSG, MSN_FAILURE_DATA_LOSS,
-			       "the catalog of store %s is damaged: %s",
-			       index->where, what);
+			       "the catalog of store %s is damaged%s%s",
+			       index->where, what ? ": " : "",
+			       what ? what : "");
+}
+
+/* Says what went wrong with the catalog.  Outcomes pass. */
+static int done(const struct msn_index *index, int rc, const char *wrong,
+		struct msn_failure *why)
+{
+	if (rc >= 0)
+		return rc;
+	if (rc == -EBADMSG)
+		return index_damaged(index, wrong, why);
+	return msn_failure_errno(why, rc, "the catalog of store %s",
+				 index->where);
+}
+
+int index_read(struct msn_index *index, index_body_fn *body, void *arg,
+	       struct msn_failure *why)
+{
+	const char *wrong = NULL;
+	int rc = index_tx_read(index->env, body, arg, &wrong);
+
+	return done(index, rc, wrong, why);
+}
+
+struct change {
+	index_body_fn *body;
+	void *arg;
+};
+
+static int change(struct index_tx *tx, void *arg)
+{
+	struct change *c = arg;
+	int rc = index_upgrade(tx);
+
+	return rc ? msn_pass(rc) : c->body(tx, c->arg);
+}
+
+int index_write(struct msn_index *index, const struct index_write_opts *opts,
+		index_body_fn *body, void *arg, struct msn_failure *why)
+{
+	struct change c = { body, arg };
+	const char *wrong = NULL;
+	int rc = index_tx_write(index->env, opts, change, &c, &wrong);
+
+	return done(index, rc, wrong, why);
 }
 
 int index_meta_get(struct index_tx *tx, struct index_meta *meta,
@@ -81,12 +112,12 @@ static int meta_open(struct msn_index *index, const struct msn_index_opts *opts,
 		     struct msn_failure *why)
 {
 	struct meta_query q = { .meta = { opts->store, 1 } };
-	int rc = index_env_read(index->env, meta_read, &q);
+	const char *wrong = NULL;
+	int rc = index_tx_read(index->env, meta_read, &q, &wrong);
 
 	if (rc == -ENOENT && opts->create)
-		rc = index_env_write(index->env,
-				     &(struct index_write_opts){ 0 },
-				     meta_create, &q.meta);
+		rc = index_tx_write(index->env, &(struct index_write_opts){ 0 },
+				    meta_create, &q.meta, &wrong);
 	if (rc == -EOPNOTSUPP)
 		return msn_failure_set(why, rc, MSN_FAILURE_UNSUPPORTED,
 				       "the catalog of store %s has format "
@@ -95,10 +126,11 @@ static int meta_open(struct msn_index *index, const struct msn_index_opts *opts,
 				       index->where, q.version,
 				       MSN_INDEX_VERSION);
 	if (rc == -EBADMSG || rc == -ENOENT)
-		return index_damaged(index, "its first record is not right",
-				     why);
+		return index_damaged(
+			index, wrong ? wrong : "its first record is not right",
+			why);
 	index->store = q.meta.store;
-	return index_fail(index, rc, why);
+	return done(index, rc, wrong, why);
 }
 
 int msn_index_open(struct msn_index **out, const struct msn_index_opts *opts,
@@ -113,11 +145,11 @@ int msn_index_open(struct msn_index **out, const struct msn_index_opts *opts,
 		return msn_failure_errno(why, -ENOMEM, "store %s", opts->where);
 	index->where = opts->where;
 	rc = index_env_open(&index->env, opts, &wrong);
-	if (rc == -EBADMSG || rc == -ENOENT)
-		return index_damaged(
-			index, wrong ? wrong : "it is not one at all", why);
+	if (rc == -ENOENT)
+		rc = msn_fail(-EBADMSG);
 	if (rc)
-		return index_fail(index, rc, why);
+		return done(index, rc, wrong ? wrong : "it is not one at all",
+			    why);
 	rc = meta_open(index, opts, why);
 	if (rc)
 		return msn_pass(rc);
@@ -143,7 +175,7 @@ struct msn_uid msn_index_store(const struct msn_index *index)
 int msn_index_bytes(struct msn_index *index, uint64_t *out,
 		    struct msn_failure *why)
 {
-	return index_fail(index, index_env_bytes(index->env, out), why);
+	return done(index, index_env_bytes(index->env, out), NULL, why);
 }
 
 /* ---- One snapshot ------------------------------------------------------- */
@@ -175,9 +207,9 @@ int msn_index_by_name(struct msn_index *index, const char *name,
 	/* LMDB takes no empty and no very long key. */
 	if (!*name || strlen(name) >= MSN_INDEX_NAME_MAX)
 		return MSN_INDEX_E_ABSENT;
-	rc = index_env_read(index->env, name_read, &q);
+	rc = index_read(index, name_read, &q, why);
 	if (rc)
-		return index_fail(index, rc, why);
+		return msn_pass(rc);
 	*out = q.uid;
 	return 0;
 }
@@ -206,11 +238,11 @@ static int prefix_each(void *arg, struct index_bytes key,
 static int prefix_read(struct index_tx *tx, void *arg)
 {
 	struct prefix_query *q = arg;
-	struct index_bytes from = { q->prefix.bytes, INDEX_UID_KEY };
+	struct index_walk how = { .from = index_uid_key(&q->prefix) };
 	int rc;
 
 	q->count = 0;
-	rc = index_walk(tx, INDEX_SNAPSHOTS, &from, prefix_each, q);
+	rc = index_walk(tx, INDEX_SNAPSHOTS, &how, prefix_each, q);
 	if (rc < 0 || rc == MSN_INDEX_E_AMBIGUOUS)
 		return msn_pass(rc);
 	return q->count == 1 ? 0 : MSN_INDEX_E_ABSENT;
@@ -221,10 +253,10 @@ int msn_index_by_prefix(struct msn_index *index, struct msn_uid prefix,
 			struct msn_failure *why)
 {
 	struct prefix_query q = { .prefix = prefix, .digits = digits };
-	int rc = index_env_read(index->env, prefix_read, &q);
+	int rc = index_read(index, prefix_read, &q, why);
 
 	if (rc)
-		return index_fail(index, rc, why);
+		return msn_pass(rc);
 	*out = q.found;
 	return 0;
 }
@@ -232,7 +264,7 @@ int msn_index_by_prefix(struct msn_index *index, struct msn_uid prefix,
 int index_snapshot_get(struct index_tx *tx, struct msn_uid uid,
 		       struct msn_index_snapshot *out)
 {
-	struct index_bytes key = { uid.bytes, sizeof(uid.bytes) }, value;
+	struct index_bytes key = index_uid_key(&uid), value;
 	int rc = index_get(tx, INDEX_SNAPSHOTS, key, &value);
 
 	if (rc == -ENOENT)
@@ -240,6 +272,15 @@ int index_snapshot_get(struct index_tx *tx, struct msn_uid uid,
 	if (rc)
 		return msn_pass(rc);
 	return msn_pass(index_snapshot_decode(out, key, value));
+}
+
+int index_snapshot_put(struct index_tx *tx, const struct msn_index_snapshot *s)
+{
+	struct index_bytes key = index_uid_key(&s->uid);
+	uint8_t value[INDEX_VALUE_MAX];
+
+	return msn_pass(index_put(tx, INDEX_SNAPSHOTS, key, value,
+				  index_snapshot_encode(s, key, value)));
 }
 
 struct snapshot_query {
@@ -258,12 +299,28 @@ int msn_index_snapshot(struct msn_index *index, struct msn_uid uid,
 		       struct msn_index_snapshot *out, struct msn_failure *why)
 {
 	struct snapshot_query q = { uid, out };
-	int rc = index_env_read(index->env, snapshot_read, &q);
 
-	return index_fail(index, rc, why);
+	return msn_pass(index_read(index, snapshot_read, &q, why));
 }
 
 /* ---- Lists -------------------------------------------------------------- */
+
+static int count_read(struct index_tx *tx, void *arg)
+{
+	return msn_pass(index_count(tx, INDEX_SNAPSHOTS, arg));
+}
+
+int msn_index_count(struct msn_index *index, uint64_t *out,
+		    struct msn_failure *why)
+{
+	uint64_t count;
+	int rc = index_read(index, count_read, &count, why);
+
+	if (rc)
+		return msn_pass(rc);
+	*out = count;
+	return 0;
+}
 
 struct snapshots_query {
 	struct msn_index_snapshot *list;
@@ -297,11 +354,11 @@ int msn_index_snapshots(struct msn_index *index,
 			struct msn_failure *why)
 {
 	struct snapshots_query q = { 0 };
-	int rc = index_env_read(index->env, snapshots_read, &q);
+	int rc = index_read(index, snapshots_read, &q, why);
 
 	if (rc) {
 		free(q.list);
-		return index_fail(index, rc, why);
+		return msn_pass(rc);
 	}
 	*out = q.list;
 	*count = q.count;
@@ -347,11 +404,11 @@ int msn_index_packs(struct msn_index *index, struct msn_index_pack **out,
 		    size_t *count, uint64_t *next_id, struct msn_failure *why)
 {
 	struct packs_query q = { 0 };
-	int rc = index_env_read(index->env, packs_read, &q);
+	int rc = index_read(index, packs_read, &q, why);
 
 	if (rc) {
 		free(q.list);
-		return index_fail(index, rc, why);
+		return msn_pass(rc);
 	}
 	*out = q.list;
 	*count = q.count;

@@ -12,31 +12,29 @@
  *  (5) Readahead reads megabytes for one page: MDB_NORDAHEAD.
  *  (6) Readers are bound to threads, dead ones keep pages: MDB_NOTLS, and slots
  *      of dead processes are cleared when a catalog is opened or slots run out.
- *  (7) A file that was cut short is a SIGBUS, broken pages are worse: the whole
- *      tree is checked when it is opened, before LMDB follows it.
+ *  (7) A file that was cut short is a SIGBUS, broken pages are worse: meta
+ * pages are looked at before LMDB maps the file, others before it follows them
+ *      (index_look.h).
  *  (8) An empty file becomes a new catalog: refused unless one is to be made.
  *  (9) The table of readers is a mapped file with holes: on a full disk,
- * filling one is a SIGBUS.  Its blocks are reserved before LMDB maps it. (10) A
- * read-only file system has no lock file: MDB_NOLOCK, and what was read is
- * thrown away when a writer got two transactions ahead meanwhile.
+ *      filling one is a SIGBUS.  Its blocks are reserved before LMDB maps it.
+ * (10) A read-only file system has no lock file: MDB_NOLOCK, and what was read
+ *      is thrown away when a writer got two transactions ahead meanwhile.
  */
 #include "index/index_env.h"
 
 #include "base/alloc.h"
-#include "base/assert.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/fd.h"
-#include "base/lock.h"
-#include "index/index_record.h"
-#include "range/range.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -45,22 +43,9 @@
 #define MAP_BYTES_DEFAULT ((size_t)1 << 30) /* of addresses, not of disk */
 #define READERS_MAX 510
 #define LOCK_FILE_BYTES 65536 /* 510 slots of 64 bytes, and a head */
-#define RETRY_MAX 20
 
 /* Room in the file for the pages that any transaction rewrites. */
 #define RESERVE_MIN ((size_t)1 << 20)
-
-struct index_env {
-	struct index_env *next; /* under registry_lock */
-	unsigned refs;		/* under registry_lock */
-	dev_t dev;		/* set once, as all below but the two handles */
-	ino_t ino;
-	char *dir;
-	bool no_lock; /* and read only */
-	struct msn_rwlock resize;
-	MDB_env *mdb;		    /* under resize */
-	MDB_dbi dbis[INDEX_TABLES]; /* under resize */
-};
 
 /*
  * (1) A plain mutex, as it must be ready before any code ran and no lock of the
@@ -69,13 +54,7 @@ struct index_env {
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct index_env *registry;
 
-static const char *const table_names[INDEX_TABLES] = {
-	[INDEX_META] = "meta",	    [INDEX_SNAPSHOTS] = "snapshots",
-	[INDEX_NAMES] = "names",    [INDEX_PACKS] = "packs",
-	[INDEX_REFS] = "pack_refs",
-};
-
-int index_rc(struct index_tx *tx, int mdb_rc)
+int index_rc(int mdb_rc)
 {
 	switch (mdb_rc) {
 	case 0:
@@ -83,8 +62,6 @@ int index_rc(struct index_tx *tx, int mdb_rc)
 	case MDB_NOTFOUND:
 		return -ENOENT;
 	case MDB_MAP_FULL:
-		if (tx)
-			tx->map_full = true;
 		return msn_fail(-ENOSPC);
 	case MDB_PANIC:
 		return msn_fail(-EIO);
@@ -97,50 +74,113 @@ int index_rc(struct index_tx *tx, int mdb_rc)
 	}
 }
 
-static int tables_open(struct index_env *env, MDB_txn *txn, bool create)
+/* ---- What is open of the file ------------------------------------------- */
+
+static void unmap_file(struct index_env *env)
+{
+	if (env->map)
+		munmap((void *)env->map, env->map_bytes);
+	env->map = NULL;
+	env->map_bytes = 0;
+}
+
+/*
+ * (7) A map of our own, as LMDB does not tell where it has its one.  As large,
+ * so that whatever a transaction can speak of is in it.
+ */
+static int map_file(struct index_env *env)
+{
+	MDB_envinfo info;
+	mdb_filehandle_t fd;
+	void *map;
+	int rc;
+
+	unmap_file(env);
+	rc = index_rc(mdb_env_info(env->mdb, &info));
+	if (rc == 0)
+		rc = index_rc(mdb_env_get_fd(env->mdb, &fd));
+	if (rc)
+		return rc;
+	map = mmap(NULL, info.me_mapsize, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return msn_fail(-errno);
+	env->map = map;
+	env->map_bytes = info.me_mapsize;
+	return 0;
+}
+
+static void close_file(struct index_env *env)
+{
+	unmap_file(env);
+	if (env->mdb)
+		mdb_env_close(env->mdb);
+	env->mdb = NULL;
+	memset(env->dbis, 0, sizeof(env->dbis));
+}
+
+/* Those that the file has.  With resize held for writing. */
+static int tables_open(struct index_env *env, MDB_txn *txn,
+		       const struct index_look *look, const char **wrong)
 {
 	int rc = 0;
 
+	for (int i = 0; rc == 0 && i < INDEX_TABLES; i++) {
+		if (look->present[i])
+			rc = index_rc(mdb_dbi_open(txn, index_table_names[i], 0,
+						   &env->dbis[i]));
+		else if (i < INDEX_TABLES_V1)
+			rc = msn_fail(-ENOENT);
+	}
+	if (rc == -ENOENT)
+		*wrong = "a table of it is missing";
+	return rc == -ENOENT ? -EBADMSG : rc;
+}
+
+static int tables_find_once(struct index_env *env, const char **wrong)
+{
+	struct index_look look;
+	MDB_txn *txn;
+	int rc = index_rc(mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn));
+
+	if (rc)
+		return rc;
+	rc = index_look_begin(&look, env->map, env->map_bytes, mdb_txn_id(txn));
+	if (rc == -EBADMSG)
+		*wrong = look.wrong;
+	if (rc == 0)
+		rc = tables_open(env, txn, &look, wrong);
+	index_look_end(&look);
+	if (rc) {
+		mdb_txn_abort(txn);
+		return rc;
+	}
+	return index_rc(mdb_txn_commit(txn));
+}
+
+static int tables_find(struct index_env *env, const char **wrong)
+{
+	int rc = -EAGAIN;
+
+	for (unsigned i = 0; i < INDEX_RETRY_MAX && rc == -EAGAIN; i++)
+		rc = tables_find_once(env, wrong);
+	return msn_pass(rc);
+}
+
+static int tables_create(struct index_env *env)
+{
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+
+	if (rc)
+		return index_rc(rc);
 	for (int i = 0; rc == 0 && i < INDEX_TABLES; i++)
-		rc = mdb_dbi_open(txn, table_names[i], create ? MDB_CREATE : 0,
-				  &env->dbis[i]);
-	return rc;
-}
-
-/* (7) What is checked stays as it is while the transaction is open. */
-static int check_and_open_tables(struct index_env *env, const char **wrong)
-{
-	mdb_filehandle_t fd;
-	MDB_txn *txn;
-	int rc =
-		index_rc(NULL, mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn));
-
-	if (rc)
-		return rc;
-	if (mdb_env_get_fd(env->mdb, &fd) == 0)
-		*wrong = index_check_pages(fd, mdb_txn_id(txn));
-	rc = *wrong ? msn_fail(-EBADMSG)
-		    : index_rc(NULL, tables_open(env, txn, false));
+		rc = mdb_dbi_open(txn, index_table_names[i], MDB_CREATE, &dbi);
 	if (rc) {
 		mdb_txn_abort(txn);
-		return rc;
+		return index_rc(rc);
 	}
-	return index_rc(NULL, mdb_txn_commit(txn));
-}
-
-static int create_tables(struct index_env *env)
-{
-	MDB_txn *txn;
-	int rc = index_rc(NULL, mdb_txn_begin(env->mdb, NULL, 0, &txn));
-
-	if (rc)
-		return rc;
-	rc = index_rc(NULL, tables_open(env, txn, true));
-	if (rc) {
-		mdb_txn_abort(txn);
-		return rc;
-	}
-	return index_rc(NULL, mdb_txn_commit(txn));
+	return index_rc(mdb_txn_commit(txn));
 }
 
 /*
@@ -173,7 +213,7 @@ static int lmdb_open(struct index_env *env, size_t map_bytes)
 		return msn_fail(-EIO);
 	rc = mdb_env_create(&env->mdb);
 	if (rc)
-		return index_rc(NULL, rc);
+		return index_rc(rc);
 	if (env->no_lock)
 		flags |= MDB_RDONLY | MDB_NOLOCK;
 	rc = mdb_env_set_maxdbs(env->mdb, INDEX_TABLES);
@@ -185,26 +225,50 @@ static int lmdb_open(struct index_env *env, size_t map_bytes)
 		rc = mdb_env_open(env->mdb, env->dir, flags, 0600);
 	if (rc == 0 && !env->no_lock)
 		rc = mdb_reader_check(env->mdb, &dead); /* (6) */
-	if (rc) {
-		mdb_env_close(env->mdb);
-		env->mdb = NULL;
-	}
-	return index_rc(NULL, rc);
+	rc = rc ? index_rc(rc) : map_file(env);
+	if (rc)
+		close_file(env);
+	return rc;
 }
 
-/* (4) After a commit that failed in the middle nothing else works. */
-static int reopen(struct index_env *env)
+int index_env_refresh(struct index_env *env, const char **wrong)
+{
+	msn_write_scope(&env->resize);
+	return env->mdb ? msn_pass(tables_find(env, wrong)) : msn_fail(-EIO);
+}
+
+int index_env_reopen(struct index_env *env)
 {
 	const char *wrong = NULL;
+	int rc;
+
+	msn_write_scope(&env->resize);
+	close_file(env);
+	rc = lmdb_open(env, MAP_BYTES_DEFAULT);
+	if (rc == 0)
+		rc = tables_find(env, &wrong);
+	if (rc)
+		close_file(env);
+	return rc;
+}
+
+/* (2), (3): a size of 0 takes over what the file says. */
+int index_env_resize(struct index_env *env, bool grow)
+{
 	MDB_envinfo info;
 	int rc;
 
 	msn_write_scope(&env->resize);
+	if (!env->mdb)
+		return msn_fail(-EIO);
 	mdb_env_info(env->mdb, &info);
-	mdb_env_close(env->mdb);
-	env->mdb = NULL;
-	rc = lmdb_open(env, info.me_mapsize);
-	return rc ? rc : check_and_open_tables(env, &wrong);
+	rc = index_rc(
+		mdb_env_set_mapsize(env->mdb, grow ? info.me_mapsize * 2 : 0));
+	if (rc == 0)
+		rc = map_file(env);
+	if (rc)
+		close_file(env); /* there is no map to look at it by */
+	return rc;
 }
 
 static int data_stat(const char *dir, struct stat *st)
@@ -242,8 +306,7 @@ static void env_free(struct index_env *env)
 {
 	if (!env)
 		return;
-	if (env->mdb)
-		mdb_env_close(env->mdb);
+	close_file(env);
 	msn_rwlock_deinit(&env->resize);
 	free(env->dir);
 	free(env);
@@ -268,7 +331,7 @@ static int check_metas(const struct index_env *env, const char **wrong)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return msn_fail(-errno);
-	for (unsigned i = 0; i < RETRY_MAX; i++) {
+	for (unsigned i = 0; i < INDEX_RETRY_MAX; i++) {
 		*wrong = index_check_metas(fd);
 		if (!*wrong)
 			return 0;
@@ -297,9 +360,9 @@ static int env_new(struct index_env **out, const struct msn_index_opts *opts,
 	if (rc == 0)
 		rc = lmdb_open(env, map);
 	if (rc == 0 && fresh)
-		rc = create_tables(env);
+		rc = tables_create(env);
 	if (rc == 0)
-		rc = check_and_open_tables(env, wrong);
+		rc = tables_find(env, wrong);
 	if (rc)
 		return msn_pass(rc);
 	*out = msn_steal(env);
@@ -392,85 +455,25 @@ void index_env_close(struct index_env *env)
 	pthread_mutex_unlock(&registry_lock);
 }
 
-/* (2), (3): a size of 0 takes over what the file says. */
-static int map_resize(struct index_env *env, bool grow)
+static int allocate(int fd, uint64_t from, uint64_t to)
 {
-	MDB_envinfo info;
+	int rc;
 
-	msn_write_scope(&env->resize);
-	if (!env->mdb)
-		return msn_fail(-EIO);
-	mdb_env_info(env->mdb, &info);
-	return index_rc(
-		NULL,
-		mdb_env_set_mapsize(env->mdb, grow ? info.me_mapsize * 2 : 0));
-}
-
-/* One try.  -EAGAIN: the map was moved or slots were cleared, try again. */
-static int tx_begin(struct index_env *env, unsigned flags, struct index_tx *tx)
-{
-	int dead = 0, rc;
-
-	*tx = (struct index_tx){ .env = env };
-	if (msn_fault("index.begin"))
-		return msn_fail(-EIO);
-	msn_rwlock_read(&env->resize);
-	if (!env->mdb) {
-		msn_rwlock_unlock(&env->resize);
-		return msn_fail(-EIO);
-	}
-	rc = mdb_txn_begin(env->mdb, NULL, flags, &tx->txn);
-	if (rc == MDB_READERS_FULL)
-		mdb_reader_check(env->mdb, &dead); /* (6) */
-	if (rc == 0)
-		return 0;
-	msn_rwlock_unlock(&env->resize);
-	if (rc == MDB_MAP_RESIZED && map_resize(env, false) == 0)
-		return msn_fail(-EAGAIN);
-	return index_rc(NULL, rc);
-}
-
-static void tx_abort(struct index_tx *tx)
-{
-	mdb_txn_abort(tx->txn);
-	msn_rwlock_unlock(&tx->env->resize);
-}
-
-/* (10) Without locks a writer reuses pages from the second commit on. */
-static bool tx_overtaken(struct index_tx *tx)
-{
-	MDB_envinfo info;
-
-	if (!tx->env->no_lock)
-		return false;
-	mdb_env_info(tx->env->mdb, &info);
-	return info.me_last_txnid > mdb_txn_id(tx->txn) + 1;
-}
-
-int index_env_read(struct index_env *env, index_body_fn *body, void *arg)
-{
-	struct index_tx tx;
-	int rc = -EAGAIN;
-
-	for (unsigned i = 0; i < RETRY_MAX && rc == -EAGAIN; i++) {
-		rc = tx_begin(env, MDB_RDONLY, &tx);
-		if (rc)
-			continue;
-		rc = body(&tx, arg);
-		if (tx_overtaken(&tx))
-			rc = -EAGAIN;
-		tx_abort(&tx);
-	}
-	return msn_pass(rc);
+	do {
+		rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from,
+			       (off_t)(to - from));
+	} while (rc && errno == EINTR);
+	return rc && errno != EOPNOTSUPP ? -errno : 0;
 }
 
 /*
- * (4) Blocks behind the end of the file, which LMDB grows into.  They stay when
- * a transaction did not need them: removing a snapshot always finds some.
+ * (4) Blocks for what is written, holes in the file among it.  What was asked
+ * for once is not asked for again, as the file never shrinks, and so some more
+ * is asked for if it is there.
  */
-static int reserve(struct index_env *env, const struct index_write_opts *opts)
+int index_env_reserve(struct index_env *env, size_t bytes)
 {
-	size_t bytes = opts->reserve_bytes;
+	uint64_t from = __atomic_load_n(&env->reserved, __ATOMIC_RELAXED), to;
 	mdb_filehandle_t fd;
 	struct stat st;
 	int rc;
@@ -482,56 +485,23 @@ static int reserve(struct index_env *env, const struct index_write_opts *opts)
 		return msn_fail(-EIO);
 	if (msn_fault("index.reserve"))
 		return msn_fail(-ENOSPC);
-	rc = mdb_env_get_fd(env->mdb, &fd);
+	rc = index_rc(mdb_env_get_fd(env->mdb, &fd));
+	if (rc == 0 && fstat(fd, &st))
+		rc = msn_fail(-errno);
 	if (rc)
-		return index_rc(NULL, rc);
-	if (fstat(fd, &st))
-		return msn_fail(-errno);
-	do {
-		rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0,
-			       st.st_size + (off_t)bytes);
-	} while (rc && errno == EINTR);
-	if (rc && errno != EOPNOTSUPP)
-		return msn_fail(-errno);
+		return rc;
+	to = (uint64_t)st.st_size + bytes;
+	if (to <= from)
+		return 0;
+	rc = allocate(fd, from, to + RESERVE_MIN);
+	if (rc == 0)
+		to += RESERVE_MIN;
+	else if (rc == -ENOSPC)
+		rc = allocate(fd, from, to);
+	if (rc)
+		return msn_fail(rc);
+	__atomic_store_n(&env->reserved, to, __ATOMIC_RELAXED);
 	return 0;
-}
-
-/* One try.  -EAGAIN: try again. */
-static int write_once(struct index_env *env, index_body_fn *body, void *arg)
-{
-	struct index_tx tx;
-	int rc = tx_begin(env, 0, &tx);
-
-	if (rc)
-		return msn_pass(rc);
-	rc = body(&tx, arg);
-	if (rc == 0 && msn_fault("index.commit"))
-		rc = msn_fail(-EIO);
-	if (rc) {
-		tx_abort(&tx);
-	} else {
-		rc = index_rc(&tx, mdb_txn_commit(tx.txn));
-		msn_rwlock_unlock(&env->resize);
-		if (rc && !tx.map_full)
-			return reopen(env) ? msn_fail(-EIO) : msn_pass(rc);
-	}
-	if (!tx.map_full)
-		return msn_pass(rc);
-	rc = map_resize(env, true);
-	return rc ? msn_pass(rc) : msn_fail(-EAGAIN);
-}
-
-int index_env_write(struct index_env *env, const struct index_write_opts *opts,
-		    index_body_fn *body, void *arg)
-{
-	int rc = reserve(env, opts);
-
-	if (rc && !(rc == -ENOSPC && opts->try_anyway))
-		return msn_pass(rc);
-	rc = -EAGAIN;
-	for (unsigned i = 0; i < RETRY_MAX && rc == -EAGAIN; i++)
-		rc = write_once(env, body, arg);
-	return msn_pass(rc);
 }
 
 int index_env_bytes(struct index_env *env, uint64_t *out)
@@ -546,68 +516,4 @@ int index_env_bytes(struct index_env *env, uint64_t *out)
 		return msn_fail(-errno);
 	*out = (uint64_t)st.st_size;
 	return 0;
-}
-
-static MDB_val val_of(struct index_bytes b)
-{
-	return (MDB_val){ .mv_size = b.len, .mv_data = (void *)b.data };
-}
-
-static struct index_bytes bytes_of(MDB_val v)
-{
-	return (struct index_bytes){ v.mv_data, v.mv_size };
-}
-
-int index_get(struct index_tx *tx, enum index_table table,
-	      struct index_bytes key, struct index_bytes *value)
-{
-	MDB_val k = val_of(key), v;
-	int rc = index_rc(tx, mdb_get(tx->txn, tx->env->dbis[table], &k, &v));
-
-	if (rc == 0)
-		*value = bytes_of(v);
-	return rc;
-}
-
-int index_put(struct index_tx *tx, enum index_table table,
-	      struct index_bytes key, const void *value, size_t len)
-{
-	MDB_val k = val_of(key);
-	MDB_val v = { .mv_size = len, .mv_data = (void *)value };
-
-	if (msn_fault("index.put"))
-		return msn_fail(-EIO);
-	return index_rc(tx, mdb_put(tx->txn, tx->env->dbis[table], &k, &v, 0));
-}
-
-int index_del(struct index_tx *tx, enum index_table table,
-	      struct index_bytes key)
-{
-	MDB_val k = val_of(key);
-
-	return index_rc(tx, mdb_del(tx->txn, tx->env->dbis[table], &k, NULL));
-}
-
-int index_walk(struct index_tx *tx, enum index_table table,
-	       const struct index_bytes *from, index_each_fn *each, void *arg)
-{
-	MDB_cursor *cursor;
-	MDB_val k, v;
-	int rc = index_rc(
-		tx, mdb_cursor_open(tx->txn, tx->env->dbis[table], &cursor));
-
-	if (rc)
-		return rc;
-	if (from)
-		k = val_of(*from);
-	rc = index_rc(tx, mdb_cursor_get(cursor, &k, &v,
-					 from ? MDB_SET_RANGE : MDB_FIRST));
-	while (rc == 0) {
-		rc = each(arg, bytes_of(k), bytes_of(v));
-		if (rc == 0)
-			rc = index_rc(tx,
-				      mdb_cursor_get(cursor, &k, &v, MDB_NEXT));
-	}
-	mdb_cursor_close(cursor);
-	return rc == -ENOENT ? 0 : rc;
 }

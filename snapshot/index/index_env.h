@@ -7,91 +7,66 @@
  * locks of the first.  So environments are kept in a list by the file's inode
  * and shared; the last close closes.
  *
- * Locks: a transaction holds the environment's resize lock for reading, moving
- * the map takes it for writing.
+ * Locks: a transaction holds the environment's resize lock for reading; moving
+ * the map and opening tables take it for writing.
  */
 #ifndef MSN_INDEX_INDEX_ENV_H
 #define MSN_INDEX_INDEX_ENV_H
 
+#include "base/lock.h"
 #include "index/index.h"
-#include "index/index_record.h"
+#include "index/index_look.h"
 
 #include <lmdb.h>
+#include <sys/types.h>
 
-enum index_table {
-	INDEX_META,
-	INDEX_SNAPSHOTS,
-	INDEX_NAMES,
-	INDEX_PACKS,
-	INDEX_REFS,
-	INDEX_TABLES,
-};
+/* Times that what another process got in the way of is tried again. */
+#define INDEX_RETRY_MAX 20
 
-struct index_env;
-
-/* A transaction under way. */
-struct index_tx {
-	MDB_txn *txn;
-	struct index_env *env;
-	bool map_full; /* set by index_rc() */
+struct index_env {
+	struct index_env *next; /* under the list's lock */
+	unsigned refs;		/* under the list's lock */
+	dev_t dev;		/* set once */
+	ino_t ino;		/* set once */
+	char *dir;		/* set once */
+	bool no_lock;		/* set once; and read only */
+	struct msn_rwlock resize;
+	MDB_env *mdb;		    /* under resize */
+	const uint8_t *map;	    /* under resize: the file, to look at */
+	size_t map_bytes;	    /* under resize */
+	MDB_dbi dbis[INDEX_TABLES]; /* under resize; 0: not there */
+	bool free_known;   /* atomic: no free page is in use, who writes saw */
+	uint64_t reserved; /* atomic: bytes of the file that have blocks */
 };
 
 /*
- * What a transaction does: 0 to commit, else a negated errno or an outcome to
- * give up.  May be called again from the start when the map had to grow.
- */
-typedef int index_body_fn(struct index_tx *tx, void *arg);
-
-/*
- * -ENOENT: there is no catalog.  -EBADMSG: *@wrong says what is broken in it.
+ * -ENOENT: there is no catalog.  -EBADMSG: *@wrong says what is broken in it,
+ * unless it is NULL.
  */
 int index_env_open(struct index_env **out, const struct msn_index_opts *opts,
 		   const char **wrong);
 void index_env_close(struct index_env *env);
 
-int index_env_read(struct index_env *env, index_body_fn *body, void *arg);
+/* All below: no transaction of this thread is open. */
 
-struct index_write_opts {
-	size_t reserve_bytes; /* what the disk must have room for at least */
-	bool try_anyway;      /* go on when it has not: for what frees space */
-};
+/* Opens tables that were made since. */
+int index_env_refresh(struct index_env *env, const char **wrong);
 
-/* On disk when it returns 0. */
-int index_env_write(struct index_env *env, const struct index_write_opts *opts,
-		    index_body_fn *body, void *arg);
+/* Makes the map larger, or (!@grow) as large as another process made it. */
+int index_env_resize(struct index_env *env, bool grow);
+
+/* After a commit that failed in the middle nothing else works. */
+int index_env_reopen(struct index_env *env);
+
+/*
+ * Makes sure that the disk has room for @bytes more behind the end of the file.
+ * What is not used stays reserved.
+ */
+int index_env_reserve(struct index_env *env, size_t bytes);
 
 int index_env_bytes(struct index_env *env, uint64_t *out);
 
 /* LMDB's return code as a negated errno; MDB_NOTFOUND is -ENOENT. */
-int index_rc(struct index_tx *tx, int mdb_rc);
-
-/* Of one table.  -ENOENT when the key is not there. */
-int index_get(struct index_tx *tx, enum index_table table,
-	      struct index_bytes key, struct index_bytes *value);
-int index_put(struct index_tx *tx, enum index_table table,
-	      struct index_bytes key, const void *value, size_t len);
-int index_del(struct index_tx *tx, enum index_table table,
-	      struct index_bytes key);
-
-/*
- * Calls @each for the entries from key @from on (NULL: from the first), until
- * it returns something else than 0, which is passed on, or there are no more.
- */
-typedef int index_each_fn(void *arg, struct index_bytes key,
-			  struct index_bytes value);
-int index_walk(struct index_tx *tx, enum index_table table,
-	       const struct index_bytes *from, index_each_fn *each, void *arg);
-
-/*
- * Text of what is broken in the meta pages of the data file @fd, or NULL: to be
- * asked before LMDB maps the file.
- */
-const char *index_check_metas(int fd);
-
-/*
- * Text of what is broken in the tree of the data file @fd as of transaction
- * @txnid, which is held open, or NULL.
- */
-const char *index_check_pages(int fd, uint64_t txnid);
+int index_rc(int mdb_rc);
 
 #endif /* MSN_INDEX_INDEX_ENV_H */

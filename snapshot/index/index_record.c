@@ -16,7 +16,6 @@
 #include <string.h>
 
 #define SUM_LEN 8
-#define KEY_MAX 128
 
 #define META_LEN (4 + 16 + 8)
 #define SNAPSHOT_FIXED (16 + 8 + 8 + 6 * 8 + 8 + 8 + 64 + 64 + 4)
@@ -70,32 +69,44 @@ static void r_bytes(struct reader *r, void *out, size_t len)
 
 static uint64_t sum_of(struct index_bytes key, const uint8_t *value, size_t len)
 {
-	uint8_t both[KEY_MAX + INDEX_VALUE_MAX];
+	uint8_t both[INDEX_KEY_MAX + INDEX_VALUE_MAX];
 
-	msn_assert(key.len <= KEY_MAX && len <= INDEX_VALUE_MAX);
+	/* As a node of a page has them. */
+	if ((const uint8_t *)key.data + key.len == value)
+		return msn_digest_bytes(key.data, key.len + len);
+	msn_assert(key.len <= INDEX_KEY_MAX && len <= INDEX_VALUE_MAX);
 	memcpy(both, key.data, key.len);
 	memcpy(both + key.len, value, len);
 	return msn_digest_bytes(both, key.len + len);
 }
 
+size_t index_seal(struct index_bytes key, uint8_t *value, size_t len)
+{
+	msn_assert(len + SUM_LEN <= INDEX_VALUE_MAX);
+	msn_put64(value + len, sum_of(key, value, len));
+	return len + SUM_LEN;
+}
+
 /* Ends a value that was written from @value on. */
 static size_t seal(struct writer *w, struct index_bytes key, uint8_t *value)
 {
-	size_t len = (size_t)(w->at - value);
+	return index_seal(key, value, (size_t)(w->at - value));
+}
 
-	w64(w, sum_of(key, value, len));
-	msn_assert(len + SUM_LEN <= INDEX_VALUE_MAX);
-	return len + SUM_LEN;
+bool index_sealed(struct index_bytes key, struct index_bytes value)
+{
+	const uint8_t *bytes = value.data;
+
+	return key.len <= INDEX_KEY_MAX && value.len >= SUM_LEN &&
+	       value.len <= INDEX_VALUE_MAX &&
+	       msn_get64(bytes + value.len - SUM_LEN) ==
+		       sum_of(key, bytes, value.len - SUM_LEN);
 }
 
 /* Is it of @len bytes before its sum, and is that right? */
 static bool sealed(struct index_bytes key, struct index_bytes value, size_t len)
 {
-	const uint8_t *bytes = value.data;
-
-	return key.len <= KEY_MAX && value.len == len + SUM_LEN &&
-	       value.len <= INDEX_VALUE_MAX &&
-	       msn_get64(bytes + len) == sum_of(key, bytes, len);
+	return value.len == len + SUM_LEN && index_sealed(key, value);
 }
 
 size_t index_meta_encode(const struct index_meta *meta, struct index_bytes key,
@@ -299,4 +310,19 @@ uint64_t index_pack_key_id(const uint8_t *key)
 	for (int i = 0; i < INDEX_PACK_KEY; i++)
 		id = id << 8 | key[i];
 	return id;
+}
+
+/* As the bytes of both are compared: the sign first, and turned over. */
+void index_time_key(int64_t created_ns, struct msn_uid uid, uint8_t *key)
+{
+	index_pack_key((uint64_t)created_ns ^ UINT64_C(1) << 63, key);
+	memcpy(key + 8, uid.bytes, sizeof(uid.bytes));
+}
+
+int index_time_key_uid(struct index_bytes key, struct msn_uid *uid)
+{
+	if (key.len != INDEX_TIME_KEY)
+		return msn_fail(-EBADMSG);
+	memcpy(uid->bytes, (const uint8_t *)key.data + 8, sizeof(uid->bytes));
+	return 0;
 }

@@ -12,12 +12,18 @@
 
 #include "index/index.h"
 
-/* Room for any value. */
-#define INDEX_VALUE_MAX 512
+/*
+ * Room for any value.  LMDB gives a value that takes more than half a page
+ * pages of its own, which need neighbours that are free; so long ones are cut
+ * (index_long.c).
+ */
+#define INDEX_VALUE_MAX 2000
 
+#define INDEX_KEY_MAX 128
 #define INDEX_UID_KEY 16
 #define INDEX_PACK_KEY 8
 #define INDEX_REF_KEY 24
+#define INDEX_TIME_KEY 24
 
 struct index_bytes {
 	const void *data;
@@ -28,6 +34,12 @@ struct index_meta {
 	struct msn_uid store;
 	uint64_t next_pack;
 };
+
+/* Does the value end with the digest of its key and itself? */
+bool index_sealed(struct index_bytes key, struct index_bytes value);
+
+/* Puts that digest behind @len bytes at @value; returns the whole length. */
+size_t index_seal(struct index_bytes key, uint8_t *value, size_t len);
 
 /* Encoders return the length of the value. */
 size_t index_meta_encode(const struct index_meta *meta, struct index_bytes key,
@@ -56,5 +68,9 @@ int index_ref_decode(uint64_t *generation, struct index_bytes key,
 /* Keys of packs stand in the order of their ids. */
 void index_pack_key(uint64_t id, uint8_t *key);
 uint64_t index_pack_key_id(const uint8_t *key);
+
+/* Those of times in the order of snapshots' age, and then of their uids. */
+void index_time_key(int64_t created_ns, struct msn_uid uid, uint8_t *key);
+int index_time_key_uid(struct index_bytes key, struct msn_uid *uid);
 
 #endif /* MSN_INDEX_INDEX_RECORD_H */

@@ -247,7 +247,8 @@ int msn_saver_run(struct msn_saver *sv, struct msn_mm *mm, struct msn_uid *out,
 		sv->opts->space_released(sv->opts->released_ctx);
 	rc = save_blobs(sv);
 	if (rc == 0)
-		rc = msn_writer_commit(sv->writer, why);
+		rc = msn_writer_commit(sv->writer, sv->opts->publishing,
+				       sv->opts->publishing_ctx, why);
 	if (rc)
 		return msn_pass(rc);
 	*out = sv->m->uid;

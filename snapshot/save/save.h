@@ -62,6 +62,13 @@ struct msn_save_opts {
 	 */
 	void (*space_released)(void *ctx);
 	void *released_ctx;
+
+	/*
+	 * Asked, when all bytes are on disk, for the note and the records that
+	 * are published with the snapshot (store/store.h).  NULL: none.
+	 */
+	msn_publishing_fn *publishing;
+	void *publishing_ctx;
 };
 
 /*

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 int store_no_snapshot(const struct msn_store *store, struct msn_uid uid,
 		      struct msn_failure *why)
@@ -139,6 +140,21 @@ static int load_failed(struct msn_store *store, struct msn_uid uid, int rc,
 				 text, store->path);
 }
 
+/* It may have been renamed since it was saved. */
+static int name_now(struct msn_manifest *m, const struct msn_index_snapshot *s)
+{
+	char *name;
+
+	if (strcmp(m->name, s->name) == 0)
+		return 0;
+	name = msn_strdup(s->name);
+	if (!name)
+		return msn_fail(-ENOMEM);
+	free(m->name);
+	m->name = name;
+	return 0;
+}
+
 int msn_store_load(struct msn_store *store, struct msn_uid uid,
 		   struct msn_manifest **out, struct msn_failure *why)
 {
@@ -167,6 +183,9 @@ int msn_store_load(struct msn_store *store, struct msn_uid uid,
 	}
 	if (!msn_uid_equal(m->uid, uid))
 		return load_failed(store, uid, msn_fail(-EBADMSG), why);
+	rc = name_now(m, &s);
+	if (rc)
+		return load_failed(store, uid, rc, why);
 	*out = msn_steal(m);
 	return 0;
 }

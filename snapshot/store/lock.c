@@ -68,3 +68,39 @@ int store_lock(int dir, const char *path, int *fd, struct msn_failure *why)
 	file = -1;
 	return 0;
 }
+
+int store_writable(const struct msn_store *store, struct msn_failure *why)
+{
+	if (!store->read_only)
+		return 0;
+	return msn_failure_set(why, -EROFS, MSN_FAILURE_PRECONDITION,
+			       "store %s was opened read-only", store->path);
+}
+
+/*
+ * A lock that is kept keeps others out, but not a second writer of this store:
+ * it would take the first one's packs for nobody's.
+ */
+int store_write_begin(struct msn_store *store, int *fd, struct msn_failure *why)
+{
+	int rc = store_writable(store, why);
+
+	*fd = -1;
+	if (rc)
+		return msn_pass(rc);
+	if (store->writing)
+		return msn_failure_set(why, -EBUSY, MSN_FAILURE_UNAVAILABLE,
+				       "store %s is being written by process "
+				       "%d",
+				       store->path, (int)getpid());
+	if (store->lock < 0)
+		rc = store_lock(store->dir, store->path, fd, why);
+	store->writing = rc == 0;
+	return msn_pass(rc);
+}
+
+void store_write_end(struct msn_store *store, int fd)
+{
+	store->writing = false;
+	msn_close(fd);
+}

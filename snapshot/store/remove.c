@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/error.h"
-#include "base/fd.h"
 #include "store/store_private.h"
 
 #include <errno.h>
@@ -13,38 +12,31 @@
  * On a full disk the transaction may lack the pages that it writes anew; spares
  * are worth less than being able to make room.
  */
-static int forget(struct msn_store *store, struct msn_uid uid, bool *freed,
-		  struct msn_failure *why)
+static int forget(struct msn_store *store, const struct msn_index_removal *what,
+		  bool *freed, struct msn_failure *why)
 {
-	int rc = msn_index_remove(store->index, uid, freed, NULL);
+	struct msn_failure first = { 0 };
+	int rc = msn_index_remove(store->index, what, freed, &first);
 
-	if (rc == -ENOSPC)
+	if (rc == -ENOSPC) {
 		store_packs_drop_spares(store);
-	if (rc < 0)
-		rc = msn_index_remove(store->index, uid, freed, why);
-	return msn_pass(rc);
+		return msn_pass(
+			msn_index_remove(store->index, what, freed, why));
+	}
+	return rc < 0 ? msn_failure_set(why, rc, first.kind, "%s", first.text)
+		      : rc;
 }
 
-int msn_store_remove(struct msn_store *store, struct msn_uid uid,
-		     struct msn_failure *why)
+static int remove_locked(struct msn_store *store,
+			 const struct msn_index_removal *what,
+			 struct msn_failure *why)
 {
-	msn_auto(msn_closep) int lock = -1;
 	struct store_packs packs;
 	bool freed = false;
-	int rc;
+	int rc = forget(store, what, &freed, why);
 
-	if (store->read_only)
-		return msn_failure_set(why, -EROFS, MSN_FAILURE_PRECONDITION,
-				       "store %s was opened read-only",
-				       store->path);
-	rc = store_lock(store->dir, store->path, &lock, why);
 	if (rc)
-		return msn_pass(rc);
-	rc = forget(store, uid, &freed, why);
-	if (rc == MSN_INDEX_E_ABSENT)
-		return store_no_snapshot(store, uid, why);
-	if (rc)
-		return msn_pass(rc);
+		return store_outcome(store, what->uid, NULL, rc, why);
 	if (!freed)
 		return 0;
 
@@ -55,4 +47,26 @@ int msn_store_remove(struct msn_store *store, struct msn_uid uid,
 	rc = store_packs_init(&packs, store, NULL);
 	store_packs_deinit(&packs);
 	return rc < 0 ? 0 : rc;
+}
+
+int msn_store_remove(struct msn_store *store, struct msn_uid uid,
+		     const struct msn_remove_opts *opts,
+		     struct msn_failure *why)
+{
+	struct msn_index_removal what = { .uid = uid,
+					  .revision = MSN_NOTE_ANY };
+	int lock, rc;
+
+	if (opts) {
+		what.revision = opts->revision;
+		what.check = opts->check;
+		what.check_ctx = opts->check_ctx;
+		what.beside = opts->beside;
+	}
+	rc = store_write_begin(store, &lock, why);
+	if (rc)
+		return msn_pass(rc);
+	rc = remove_locked(store, &what, why);
+	store_write_end(store, lock);
+	return msn_pass(rc);
 }

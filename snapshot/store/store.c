@@ -119,7 +119,7 @@ int msn_store_open(struct msn_store **out, const struct msn_store_opts *opts,
 	store = msn_alloc(sizeof(*store));
 	if (!store)
 		return msn_failure_errno(why, -ENOMEM, "store %s", opts->path);
-	store->dir = store->packs = -1;
+	store->dir = store->packs = store->lock = -1;
 	store->read_only = opts->read_only;
 	store->method = opts->aio;
 	store->path = msn_strdup(opts->path);
@@ -148,6 +148,7 @@ struct msn_store *msn_store_close(struct msn_store *store)
 		return NULL;
 	msn_aio_free(store->aio);
 	msn_index_close(store->index);
+	msn_close(store->lock);
 	msn_close(store->packs);
 	msn_close(store->dir);
 	free(store->path);
@@ -173,6 +174,25 @@ const char *msn_store_aio_name(const struct msn_store *store)
 bool msn_store_direct(const struct msn_store *store)
 {
 	return store->direct;
+}
+
+int msn_store_lock(struct msn_store *store, struct msn_failure *why)
+{
+	int rc = store_writable(store, why);
+
+	if (rc || store->lock >= 0)
+		return msn_pass(rc);
+	return msn_pass(store_lock(store->dir, store->path, &store->lock, why));
+}
+
+void msn_store_unlock(struct msn_store *store)
+{
+	store->lock = msn_close(store->lock);
+}
+
+int msn_store_check(struct msn_store *store, struct msn_failure *why)
+{
+	return msn_pass(msn_index_check(store->index, why));
 }
 
 void store_set_aio(struct msn_store *store, struct msn_aio *aio)
@@ -219,79 +239,6 @@ int msn_store_find(struct msn_store *store, const char *ref,
 	return msn_pass(rc);
 }
 
-static void info_from(struct msn_snapshot_info *info,
-		      const struct msn_index_snapshot *s)
-{
-	*info = (struct msn_snapshot_info){
-		.uid = s->uid,
-		.parent = s->parent,
-		.created_ns = s->created_ns,
-		.mapping_count = s->mapping_count,
-		.stats = s->stats,
-		.manifest_bytes = s->manifest_bytes,
-	};
-	memcpy(info->name, s->name, sizeof(info->name));
-	memcpy(info->origin, s->origin, sizeof(info->origin));
-}
-
-static int by_age(const void *a, const void *b)
-{
-	const struct msn_snapshot_info *x = a, *y = b;
-
-	if (x->created_ns != y->created_ns)
-		return x->created_ns < y->created_ns ? -1 : 1;
-	return memcmp(x->uid.bytes, y->uid.bytes, sizeof(x->uid.bytes));
-}
-
-int msn_store_list(struct msn_store *store, struct msn_snapshot_info **out,
-		   size_t *count, struct msn_failure *why)
-{
-	msn_auto(msn_freep) struct msn_index_snapshot *list = NULL;
-	struct msn_snapshot_info *infos;
-	size_t n;
-	int rc = msn_index_snapshots(store->index, &list, &n, why);
-
-	if (rc)
-		return msn_pass(rc);
-	infos = msn_alloc_array(n, sizeof(*infos));
-	if (!infos)
-		return msn_failure_errno(why, -ENOMEM, "store %s", store->path);
-	for (size_t i = 0; i < n; i++)
-		info_from(&infos[i], &list[i]);
-	qsort(infos, n, sizeof(*infos), by_age);
-	*out = infos;
-	*count = n;
-	return 0;
-}
-
-int msn_store_info(struct msn_store *store, struct msn_uid uid,
-		   struct msn_snapshot_info *out, struct msn_failure *why)
-{
-	struct msn_index_snapshot s;
-	int rc = msn_index_snapshot(store->index, uid, &s, why);
-
-	if (rc == MSN_INDEX_E_ABSENT)
-		return store_no_snapshot(store, uid, why);
-	if (rc)
-		return msn_pass(rc);
-	info_from(out, &s);
-	return 0;
-}
-
-static int count_snapshots(struct msn_store *store, uint64_t *count,
-			   struct msn_failure *why)
-{
-	struct msn_index_snapshot *list;
-	size_t n;
-	int rc = msn_index_snapshots(store->index, &list, &n, why);
-
-	if (rc)
-		return msn_pass(rc);
-	free(list);
-	*count = n;
-	return 0;
-}
-
 int msn_store_usage(struct msn_store *store, struct msn_store_usage *out,
 		    struct msn_failure *why)
 {
@@ -306,7 +253,7 @@ int msn_store_usage(struct msn_store *store, struct msn_store_usage *out,
 	usage.pack_count = count;
 	for (size_t i = 0; i < count; i++)
 		usage.pack_bytes += packs[i].pages * MSN_PAGE_SIZE;
-	rc = count_snapshots(store, &usage.snapshot_count, why);
+	rc = msn_index_count(store->index, &usage.snapshot_count, why);
 	if (rc == 0)
 		rc = msn_index_bytes(store->index, &usage.catalog_bytes, why);
 	if (rc)

@@ -32,6 +32,8 @@ struct msn_store {
 	struct msn_uid uid;
 	struct msn_index *index;
 	struct msn_aio *aio; /* the writer's */
+	int lock;	     /* kept by msn_store_lock(), or -1 */
+	bool writing; /* a writer is open: it has the lock, or uses ours */
 };
 
 /* ---- marker.c: what the folder is ---------------------------------------- */
@@ -64,6 +66,17 @@ char *store_catalog_path(const char *path);
  * -EBUSY / UNAVAILABLE names the process that has it.
  */
 int store_lock(int dir, const char *path, int *fd, struct msn_failure *why);
+
+/* PRECONDITION if the store was opened read-only. */
+int store_writable(const struct msn_store *store, struct msn_failure *why);
+
+/*
+ * Begins to write through this store, which one at a time may: *@fd is the
+ * lock, or -1 where the store keeps it.  Ended by store_write_end().
+ */
+int store_write_begin(struct msn_store *store, int *fd,
+		      struct msn_failure *why);
+void store_write_end(struct msn_store *store, int fd);
 
 /* ---- packs.c: files of packs, under the writer's lock ---------------------
  */
@@ -131,6 +144,19 @@ int store_pack_open(struct msn_store *store, struct msn_uid uid,
 /* NOT_FOUND for snapshot @uid. */
 int store_no_snapshot(const struct msn_store *store, struct msn_uid uid,
 		      struct msn_failure *why);
+
+/* ---- list.c --------------------------------------------------------------
+ */
+
+void store_info_from(struct msn_snapshot_info *info,
+		     const struct msn_index_snapshot *s);
+
+/* ---- beside.c ------------------------------------------------------------
+ */
+
+/* An outcome of the index about a snapshot as one of the store. */
+int store_outcome(const struct msn_store *store, struct msn_uid uid,
+		  const char *name, int rc, struct msn_failure *why);
 
 /* ---- store.c --------------------------------------------------------------
  */

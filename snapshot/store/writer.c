@@ -10,7 +10,8 @@
  *    commit   (1) the manifest behind them, in frames of its own
  *             (2) every pack that was written to is synced
  *             (3) so is their folder, if it has new names
- *             (4) one catalog transaction, synced: now the snapshot exists
+ *             (4) one catalog transaction, synced: now the snapshot exists,
+ *                 and what its publisher wants to be published with it
  *
  * Whatever fails before (4) leaves nothing but files that the catalog does not
  * know, and bytes behind the committed end of the open pack.
@@ -28,7 +29,8 @@
 struct msn_writer {
 	struct msn_store *store;
 	struct msn_manifest *m;
-	int lock;
+	int lock; /* or -1: the store keeps it */
+	bool locked;
 	struct store_packs packs;
 	struct msn_frame_writer *frames;
 
@@ -49,10 +51,9 @@ int msn_writer_begin(struct msn_writer **out, struct msn_store *store,
 					      .where = store->path };
 	int rc;
 
-	if (store->read_only)
-		return msn_failure_set(why, -EROFS, MSN_FAILURE_PRECONDITION,
-				       "store %s was opened read-only",
-				       store->path);
+	rc = store_writable(store, why);
+	if (rc)
+		return msn_pass(rc);
 	w = msn_alloc(sizeof(*w));
 	if (!w)
 		return msn_failure_errno(why, -ENOMEM,
@@ -61,7 +62,8 @@ int msn_writer_begin(struct msn_writer **out, struct msn_store *store,
 	w->store = store;
 	w->m = m;
 	w->lock = -1;
-	rc = store_lock(store->dir, store->path, &w->lock, why);
+	rc = store_write_begin(store, &w->lock, why);
+	w->locked = rc == 0;
 	if (rc == 0)
 		rc = store_packs_init(&w->packs, store, why);
 	if (rc)
@@ -225,8 +227,54 @@ static int collect_fills(const struct msn_writer *w,
 	return 0;
 }
 
+/* Who publishes, and what it says. */
+struct publisher {
+	msn_publishing_fn *fn; /* or NULL */
+	void *ctx;
+};
+
+static int companions(const struct publisher *p,
+		      const struct msn_index_snapshot *s,
+		      struct msn_index_publish *what, struct msn_failure *why)
+{
+	struct msn_companions with = { 0 };
+	struct msn_snapshot_info info;
+	int rc;
+
+	if (!p->fn)
+		return 0;
+	store_info_from(&info, s);
+	rc = p->fn(p->ctx, &info, &with, why);
+	if (rc)
+		return msn_pass(rc);
+	what->note = with.note;
+	what->note_len = with.note_len;
+	what->beside = with.beside;
+	return 0;
+}
+
+static int publish_failed(struct msn_writer *w,
+			  const struct msn_index_snapshot *s, int rc,
+			  struct msn_failure *why)
+{
+	switch (rc) {
+	case MSN_INDEX_E_STALE:
+		return msn_failure_set(why, -ESTALE, MSN_FAILURE_ABORTED,
+				       "the parent of the snapshot was removed "
+				       "from store %s meanwhile",
+				       w->store->path);
+	case MSN_INDEX_E_TAKEN:
+		return msn_failure_set(why, -EEXIST, MSN_FAILURE_EXISTS,
+				       "a record to be made with the snapshot "
+				       "is in store %s already",
+				       w->store->path);
+	default:
+		return store_outcome(w->store, s->uid, s->name, rc, why);
+	}
+}
+
 static int publish(struct msn_writer *w, const struct msn_index_snapshot *s,
-		   struct msn_failure *why)
+		   const struct publisher *p, struct msn_failure *why)
 {
 	msn_auto(msn_freep) struct msn_index_pack *fills = NULL;
 	msn_auto(msn_freep) struct msn_manifest_pack *needs = NULL;
@@ -241,22 +289,16 @@ static int publish(struct msn_writer *w, const struct msn_index_snapshot *s,
 					 w->store->path);
 	what.packs = fills;
 	what.needs = needs;
+	rc = companions(p, s, &what, why);
+	if (rc)
+		return msn_pass(rc);
 	rc = msn_index_publish(w->store->index, &what, why);
 	w->unsure = rc == -EIO;
-	if (rc == MSN_INDEX_E_EXISTS)
-		return msn_failure_set(why, -EEXIST, MSN_FAILURE_EXISTS,
-				       "there is a snapshot named '%s' in "
-				       "store %s already",
-				       s->name, w->store->path);
-	if (rc == MSN_INDEX_E_STALE)
-		return msn_failure_set(why, -ESTALE, MSN_FAILURE_ABORTED,
-				       "the parent of the snapshot was removed "
-				       "from store %s meanwhile",
-				       w->store->path);
-	return msn_pass(rc);
+	return rc ? publish_failed(w, s, rc, why) : 0;
 }
 
-static int commit(struct msn_writer *w, struct msn_failure *why)
+static int commit(struct msn_writer *w, const struct publisher *p,
+		  struct msn_failure *why)
 {
 	struct msn_index_snapshot s = { 0 };
 	int rc;
@@ -272,12 +314,14 @@ static int commit(struct msn_writer *w, struct msn_failure *why)
 		return msn_failure_errno(why, rc,
 					 "could not sync the packs of store %s",
 					 w->store->path);
-	return msn_pass(publish(w, &s, why)); /* (4) */
+	return msn_pass(publish(w, &s, p, why)); /* (4) */
 }
 
-int msn_writer_commit(struct msn_writer *w, struct msn_failure *why)
+int msn_writer_commit(struct msn_writer *w, msn_publishing_fn *publishing,
+		      void *ctx, struct msn_failure *why)
 {
-	int rc = commit(w, why);
+	struct publisher p = { publishing, ctx };
+	int rc = commit(w, &p, why);
 
 	w->committed = rc == 0;
 	return msn_pass(rc);
@@ -294,7 +338,8 @@ struct msn_writer *msn_writer_free(struct msn_writer *w)
 	if (!w->committed && !w->unsure)
 		store_packs_give_up(&w->packs, doubtful);
 	store_packs_deinit(&w->packs);
-	msn_close(w->lock);
+	if (w->locked)
+		store_write_end(w->store, w->lock);
 	free(w);
 	return NULL;
 }

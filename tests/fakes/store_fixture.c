@@ -217,7 +217,7 @@ int sample_save(struct msn_store *store, const struct sample *s,
 		rc = add_memory(w, m, s, parent, why);
 	if (rc == 0)
 		rc = add_rest(w, m, s, why);
-	return rc ? rc : msn_writer_commit(w, why);
+	return rc ? rc : msn_writer_commit(w, NULL, NULL, why);
 }
 
 /* Which sample's page stands at @n?  A child has its parent's seed minus 1. */

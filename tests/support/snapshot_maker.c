@@ -197,7 +197,7 @@ struct msn_uid maker_commit(struct maker *k)
 {
 	struct msn_failure why = {};
 	struct msn_uid uid = k->m->uid;
-	int rc = msn_writer_commit(k->w, &why);
+	int rc = msn_writer_commit(k->w, NULL, NULL, &why);
 
 	if (rc)
 		fprintf(stderr, "%s\n", why.text);

@@ -81,7 +81,7 @@ static void ask(struct target *t)
 
 static void remove_target(struct msn_store *store, struct target *t)
 {
-	t->removed = !msn_store_remove(store, t->info.uid, &t->why);
+	t->removed = !msn_store_remove(store, t->info.uid, NULL, &t->why);
 	if (!t->removed)
 		(void)msn_failure_errno(&t->why, -EIO,
 					"snapshot %s was not removed", t->ref);

@@ -64,7 +64,8 @@ static int newer_manifest(const char *path)
 	if (!m->name ||
 	    msn_store_open(&store, &(struct msn_store_opts){ .path = path },
 			   &why) ||
-	    msn_writer_begin(&w, store, m, &why) || msn_writer_commit(w, &why))
+	    msn_writer_begin(&w, store, m, &why) ||
+	    msn_writer_commit(w, NULL, NULL, &why))
 		return fail(why.text);
 	return 0;
 }

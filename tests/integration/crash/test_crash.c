@@ -145,7 +145,7 @@ __attribute__((noreturn)) static void child(const char *path, int fd,
 			if (count < KEEP)
 				continue;
 		say(fd, REMOVING, kept[0], 0);
-		if (msn_store_remove(store, kept[0], &why))
+		if (msn_store_remove(store, kept[0], NULL, &why))
 			break;
 		say(fd, REMOVED, kept[0], 0);
 		memmove(kept, kept + 1, --count * sizeof(kept[0]));
@@ -245,7 +245,8 @@ static void check_store(struct world *w, bool whole)
 
 		/* Published, but killed before it could say so: also fine. */
 		if (!x)
-			CHECK(msn_store_remove(store, list[i].uid, &why) == 0);
+			CHECK(msn_store_remove(store, list[i].uid, NULL,
+					       &why) == 0);
 	}
 	free(list);
 	for (size_t i = 0; i < w->count; i++) {
@@ -258,7 +259,7 @@ static void check_store(struct world *w, bool whole)
 	}
 	/* The next child starts from nothing of its own. */
 	while (w->count > KEEP) {
-		CHECK(msn_store_remove(store, w->list[0].uid, &why) == 0);
+		CHECK(msn_store_remove(store, w->list[0].uid, NULL, &why) == 0);
 		memmove(w->list, w->list + 1, --w->count * sizeof(w->list[0]));
 	}
 	msn_store_close(store);

@@ -295,8 +295,8 @@ static void capture_verify(void *state, int rc, const char *name)
 {
 	(void)state;
 	if (rc == 0) {
-		CHECK(msn_store_remove(scene.store, scene.uid, &scene.why) ==
-		      0);
+		CHECK(msn_store_remove(scene.store, scene.uid, NULL,
+				       &scene.why) == 0);
 	} else {
 		EXPECT(name && rc < 0);
 		EXPECT(scene.why.kind != MSN_FAILURE_NONE);

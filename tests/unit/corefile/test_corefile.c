@@ -140,7 +140,7 @@ static int export(void)
 
 static void commit(void)
 {
-	CHECK(msn_writer_commit(f.w, &f.why) == 0);
+	CHECK(msn_writer_commit(f.w, NULL, NULL, &f.why) == 0);
 	f.w = msn_writer_free(f.w);
 }
 

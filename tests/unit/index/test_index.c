@@ -68,7 +68,11 @@ static int publish(struct msn_index *index, struct msn_uid uid,
 					.manifest_bytes = 100,
 					.run_count = 1,
 					.runs = { { first, 1, 1, 2 } } };
-	struct msn_index_publish what = { &s, packs, count, needs, count };
+	struct msn_index_publish what = { .snapshot = &s,
+					  .packs = packs,
+					  .pack_count = count,
+					  .needs = needs,
+					  .need_count = count };
 
 	strcpy(s.name, name);
 	for (size_t i = 0; i < count; i++) {
@@ -80,6 +84,15 @@ static int publish(struct msn_index *index, struct msn_uid uid,
 		needs[i] = (struct msn_manifest_pack){ first + i, 1 };
 	}
 	return msn_index_publish(index, &what, NULL);
+}
+
+/* Whatever its note says, and nothing beside. */
+static int remove_it(struct msn_index *index, struct msn_uid uid, bool *freed)
+{
+	struct msn_index_removal what = { .uid = uid,
+					  .revision = MSN_NOTE_ANY };
+
+	return msn_index_remove(index, &what, freed, NULL);
 }
 
 static struct msn_uid uid_of(unsigned n)
@@ -149,17 +162,16 @@ static void packs_are_counted_and_freed_with_the_last(void)
 	EXPECT(packs[1].id == 2 && packs[1].pages == 9);
 	free(packs);
 
-	CHECK(msn_index_remove(index, uid_of(1), &freed, NULL) == 0);
+	CHECK(remove_it(index, uid_of(1), &freed) == 0);
 	EXPECT(freed);
 	CHECK(msn_index_packs(index, &packs, &count, &next, NULL) == 0);
 	EXPECT(count == 2 && packs[0].id == 2 && packs[0].refs == 1);
 	EXPECT(next == 4);
 	free(packs);
-	EXPECT(msn_index_remove(index, uid_of(1), &freed, NULL) ==
-	       MSN_INDEX_E_ABSENT);
+	EXPECT(remove_it(index, uid_of(1), &freed) == MSN_INDEX_E_ABSENT);
 
 	CHECK(publish(index, uid_of(3), "a", 2, 2) == 0);
-	CHECK(msn_index_remove(index, uid_of(2), &freed, NULL) == 0);
+	CHECK(remove_it(index, uid_of(2), &freed) == 0);
 	EXPECT(!freed);
 	msn_index_close(index);
 	dir_free(dir);
@@ -174,7 +186,9 @@ static void nothing_is_published_by_halves(void)
 					.run_count = 1,
 					.runs = { { 1, 1, 1, 2 } } };
 	struct msn_manifest_pack needs[2] = { { 1, 1 }, { 1, 2 } };
-	struct msn_index_publish what = { &s, NULL, 0, needs, 2 };
+	struct msn_index_publish what = { .snapshot = &s,
+					  .needs = needs,
+					  .need_count = 2 };
 	struct msn_index_pack *packs;
 	uint64_t next;
 	size_t count;
@@ -226,7 +240,7 @@ static void a_full_map_grows(void)
 	CHECK(msn_index_bytes(index, &bytes, NULL) == 0);
 	EXPECT(bytes > 4 * SMALL_MAP);
 	for (unsigned i = 0; i < 700; i++)
-		CHECK(msn_index_remove(index, uid_of(i), &freed, NULL) == 0);
+		CHECK(remove_it(index, uid_of(i), &freed) == 0);
 	EXPECT(count_all(index) == 0);
 	msn_index_close(index);
 
@@ -474,7 +488,7 @@ static int walk_body(void *arg)
 	bool freed;
 	int rc = publish(w->index, uid_of(2), "b", 2, 4);
 
-	return rc ? rc : msn_index_remove(w->index, uid_of(1), &freed, NULL);
+	return rc ? rc : remove_it(w->index, uid_of(1), &freed);
 }
 
 static void walk_verify(void *arg, int rc, const char *name)

@@ -122,7 +122,7 @@ static void removing_the_parent_leaves_the_child_whole(void)
 		go_through(&f, first, true);
 		fill(f.mm, 3, 999);
 		second = save(&f, f.mm, NULL, NULL);
-		CHECK(msn_store_remove(f.store, first, &f.why) == 0);
+		CHECK(msn_store_remove(f.store, first, NULL, &f.why) == 0);
 		/* Something new may now take the room that is free. */
 		for (uint64_t i = 0; i < 100; i++)
 			fill(f.mm, i, 5000 + i);

@@ -160,7 +160,7 @@ static void a_child_stores_only_what_changed(void)
 	EXPECT(two.pack_bytes - one.pack_bytes < 230 * 4096);
 
 	/* The child does not need its parent to exist. */
-	CHECK(msn_store_remove(f.store, child.parent, NULL) == 0);
+	CHECK(msn_store_remove(f.store, child.parent, NULL, NULL) == 0);
 	reopen(&f);
 	expect_verified(&f, &child, uid);
 	teardown(&f);
@@ -295,7 +295,7 @@ static void a_taken_name_is_refused(void)
 	expect_verified(&f, &s, a);
 
 	/* A name is free again when its snapshot is gone. */
-	CHECK(msn_store_remove(f.store, a, NULL) == 0);
+	CHECK(msn_store_remove(f.store, a, NULL, NULL) == 0);
 	b = save(&f, &s);
 	expect_verified(&f, &s, b);
 	teardown(&f);
@@ -348,7 +348,7 @@ static void removed_packs_are_used_again(void)
 	struct msn_failure why = { 0 };
 
 	EXPECT(store_count_files(f.path, ".pack") == 2);
-	CHECK(msn_store_remove(f.store, uid, NULL) == 0);
+	CHECK(msn_store_remove(f.store, uid, NULL, NULL) == 0);
 	EXPECT(sample_verify(f.store, &s, uid, &why) == -ENOENT);
 	EXPECT(why.kind == MSN_FAILURE_NOT_FOUND);
 	EXPECT(store_count_files(f.path, ".pack") == 0);
@@ -361,7 +361,7 @@ static void removed_packs_are_used_again(void)
 	EXPECT(store_count_files(f.path, ".spare") == 0);
 	reopen(&f);
 	expect_verified(&f, &s, other);
-	EXPECT(msn_store_remove(f.store, uid, &why) == -ENOENT);
+	EXPECT(msn_store_remove(f.store, uid, NULL, &why) == -ENOENT);
 	teardown(&f);
 }
 
@@ -378,7 +378,7 @@ static void a_pack_that_somebody_reads_is_left_alone(void)
 	CHECK(msn_store_load(f.store, uid, &m, NULL) == 0);
 	CHECK(msn_reader_new(&r, f.store, m, NULL) == 0);
 	CHECK(msn_reader_read(r, &m->pages, 1024, 500, before, NULL) == 0);
-	CHECK(msn_store_remove(f.store, uid, NULL) == 0);
+	CHECK(msn_store_remove(f.store, uid, NULL, NULL) == 0);
 	EXPECT(store_count_files(f.path, ".pack") == 1);
 	uid = save(&f, &t);
 	CHECK(msn_reader_read(r, &m->pages, 1024, 500, after, NULL) == 0);
@@ -387,7 +387,7 @@ static void a_pack_that_somebody_reads_is_left_alone(void)
 
 	/* The next writer takes it. */
 	EXPECT(store_count_files(f.path, ".pack") == 2);
-	CHECK(msn_store_remove(f.store, uid, NULL) == 0);
+	CHECK(msn_store_remove(f.store, uid, NULL, NULL) == 0);
 	EXPECT(store_count_files(f.path, ".pack") == 0);
 	EXPECT(store_count_files(f.path, ".spare") == 2);
 	teardown(&f);
@@ -403,7 +403,7 @@ static void a_manifest_outlived_by_its_packs_is_not_found(void)
 	struct msn_reader *r;
 
 	CHECK(msn_store_load(f.store, uid, &m, NULL) == 0);
-	CHECK(msn_store_remove(f.store, uid, NULL) == 0);
+	CHECK(msn_store_remove(f.store, uid, NULL, NULL) == 0);
 	EXPECT(msn_reader_new(&r, f.store, m, &why) == -ENOENT);
 	EXPECT(why.kind == MSN_FAILURE_NOT_FOUND);
 	s.seed = 2;
@@ -423,10 +423,10 @@ static void a_parent_removed_meanwhile_aborts_the_child(void)
 	struct msn_writer *w;
 
 	CHECK(msn_store_load(f.store, uid, &parent, NULL) == 0);
-	CHECK(msn_store_remove(f.store, uid, NULL) == 0);
+	CHECK(msn_store_remove(f.store, uid, NULL, NULL) == 0);
 	parent->uid = msn_uid_new();
 	CHECK(msn_writer_begin(&w, f.store, parent, NULL) == 0);
-	EXPECT(msn_writer_commit(w, &why) == -ESTALE);
+	EXPECT(msn_writer_commit(w, NULL, NULL, &why) == -ESTALE);
 	EXPECT(why.kind == MSN_FAILURE_ABORTED);
 	msn_writer_free(w);
 	teardown(&f);
@@ -505,7 +505,7 @@ static void a_second_writer_is_told_who_writes(void)
 	snprintf(pid, sizeof(pid), "process %d", (int)getpid());
 	EXPECT(strstr(why.text, f.path) && strstr(why.text, pid));
 	why = (struct msn_failure){ 0 };
-	EXPECT(msn_store_remove(other, m->uid, &why) == -EBUSY);
+	EXPECT(msn_store_remove(other, m->uid, NULL, &why) == -EBUSY);
 	msn_writer_free(w);
 	CHECK(msn_writer_begin(&v, other, m, NULL) == 0);
 	msn_writer_free(v);
@@ -531,7 +531,7 @@ static void readers_go_on_while_somebody_writes(void)
 		CHECK(msn_writer_add(w, page, msn_digest_page(page), &place,
 				     NULL) == 0);
 	EXPECT(sample_verify(other, &s, uid, NULL) == 0);
-	CHECK(msn_writer_commit(w, NULL) == 0);
+	CHECK(msn_writer_commit(w, NULL, NULL, NULL) == 0);
 	msn_writer_free(w);
 	EXPECT(sample_verify(other, &s, uid, NULL) == 0);
 	msn_store_close(other);
@@ -552,7 +552,7 @@ static void a_read_only_store_is_never_written(void)
 	EXPECT(sample_save(store, &s, &other, &why) == -EROFS);
 	EXPECT(why.kind == MSN_FAILURE_PRECONDITION);
 	why = (struct msn_failure){ 0 };
-	EXPECT(msn_store_remove(store, uid, &why) == -EROFS);
+	EXPECT(msn_store_remove(store, uid, NULL, &why) == -EROFS);
 	msn_store_close(store);
 
 	/* Nor is one made. */
@@ -634,7 +634,7 @@ static void victim(const char *path, int out, uint64_t seed)
 		if (write(out, &uid, sizeof(uid)) != sizeof(uid))
 			_exit(2);
 		if (seed % 3 == 0 && !msn_uid_is_none(last))
-			if (msn_store_remove(store, last, NULL))
+			if (msn_store_remove(store, last, NULL, NULL))
 				_exit(3);
 		last = uid;
 	}

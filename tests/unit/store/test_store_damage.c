@@ -321,7 +321,7 @@ static void writing_under_a_flipped_catalog_is_survived(void)
 			if (sample_save(store, &more, &uid, NULL) == 0)
 				EXPECT(sample_verify(store, &more, uid, NULL) ==
 				       0);
-			if (msn_store_remove(store, f.uid, NULL) == 0)
+			if (msn_store_remove(store, f.uid, NULL, NULL) == 0)
 				EXPECT(store_count_files(f.path, ".pack") <= 1);
 			msn_store_close(store);
 		}
@@ -440,8 +440,8 @@ static void foreign_files_among_packs_are_left_alone(void)
 	file_write(&f, "packs/0000000000000abc.spare", "no spare");
 	store = store_at(f.path);
 	CHECK(sample_save(store, &more, &uid, NULL) == 0);
-	CHECK(msn_store_remove(store, f.uid, NULL) == 0);
-	CHECK(msn_store_remove(store, uid, NULL) == 0);
+	CHECK(msn_store_remove(store, f.uid, NULL, NULL) == 0);
+	CHECK(msn_store_remove(store, uid, NULL, NULL) == 0);
 	CHECK(sample_save(store, &more, &uid, NULL) == 0);
 	EXPECT(sample_verify(store, &more, uid, NULL) == 0);
 	EXPECT(store_count_files(f.path, "notes.txt") == 1);

@@ -69,7 +69,7 @@ static void expect_sound(struct state *s, bool second_there)
 	CHECK(msn_store_usage(s->store, &usage, NULL) == 0);
 	EXPECT(usage.snapshot_count == (second_there ? 3u : 2u));
 	EXPECT(store_count_files(s->path, ".pack") == usage.pack_count);
-	CHECK(msn_store_remove(s->store, s->first, NULL) == 0);
+	CHECK(msn_store_remove(s->store, s->first, NULL, NULL) == 0);
 	EXPECT(sample_verify(s->store, &third, uid, NULL) == 0);
 }
 
@@ -126,7 +126,7 @@ static void every_failure_of_a_save_leaves_the_store_sound(void)
 static void *recycle_prepare(void)
 {
 	walked = state_new();
-	CHECK(msn_store_remove(walked.store, walked.first, NULL) == 0);
+	CHECK(msn_store_remove(walked.store, walked.first, NULL, NULL) == 0);
 	CHECK(store_count_files(walked.path, ".spare") == 1);
 	return &walked;
 }
@@ -160,7 +160,7 @@ static int remove_body(void *arg)
 {
 	struct state *s = arg;
 
-	return msn_store_remove(s->store, s->second, NULL);
+	return msn_store_remove(s->store, s->second, NULL, NULL);
 }
 
 static void *remove_prepare(void)
@@ -388,11 +388,11 @@ static void a_full_disk_is_told_and_its_space_taken_back(void)
 	EXPECT(sample_save(store, &large, &b, &why) == -ENOSPC);
 	EXPECT(why.kind == MSN_FAILURE_EXHAUSTED);
 	CHECK(msn_store_find(store, "second", &b, NULL) == 0);
-	EXPECT(msn_store_remove(store, b, &why) == 0);
+	EXPECT(msn_store_remove(store, b, NULL, &why) == 0);
 	msn_store_close(store);
 	store = store_at(path);
 	EXPECT(sample_verify(store, &first, a, NULL) == 0);
-	EXPECT(msn_store_remove(store, a, NULL) == 0);
+	EXPECT(msn_store_remove(store, a, NULL, NULL) == 0);
 	msn_store_close(store);
 	store_dir_free(path);
 	unmount_tmpfs(dir);

@@ -196,11 +196,33 @@ static int watch_signals(struct daemon *d)
 	return rc < 0 ? msn_fail(rc) : 0;
 }
 
+/* ---- Callers ------------------------------------------------------------- */
+
+/*
+ * Whoever may connect may do what its own things allow.  The kernel says who
+ * that is on a Unix socket; on the loopback nobody does, so all who come that
+ * way are one.
+ */
+static int authenticate(void *context, struct msn_peer *peer, const char *token)
+{
+	(void)context;
+	if (token)
+		return -EACCES; /* there are none */
+	if (peer->transport == MSN_TRANSPORT_UNIX)
+		snprintf(peer->owner, sizeof(peer->owner), "uid:%u",
+			 (unsigned)peer->uid);
+	else
+		snprintf(peer->owner, sizeof(peer->owner), "tenant:loopback");
+	peer->role = MSN_ROLE_OPERATE;
+	return 0;
+}
+
 /* ---- The program --------------------------------------------------------- */
 
 static int start(struct daemon *d, struct msn_failure *why)
 {
-	struct msn_service_opts opts = { .version = MSN_VERSION };
+	struct msn_service_opts opts = { .version = MSN_VERSION,
+					 .authenticate = authenticate };
 	int rc = msn_loop_new(&d->loop);
 
 	if (!rc)

@@ -199,6 +199,8 @@ struct msn_service *msn_service_free(struct msn_service *s)
 	msn_server_free(s->server);
 	msn_workers_free(s->calls);
 	msn_workers_free(s->long_work);
+	/* Nobody posts any more; what was posted is in what goes now. */
+	msn_loop_flush(s->rpc.loop);
 	if (s->standard)
 		msn_standard_deinit(&s->rpc.standard);
 	msn_methods_free(s->methods);

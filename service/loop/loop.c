@@ -105,8 +105,7 @@ struct msn_loop *msn_loop_free(struct msn_loop *loop)
 {
 	if (!loop)
 		return NULL;
-	while (run_posted(loop))
-		;
+	msn_loop_flush(loop);
 	msn_timers_deinit(loop);
 	sd_event_source_disable_unref(loop->again);
 	sd_event_source_disable_unref(loop->wake);
@@ -149,6 +148,13 @@ void msn_loop_post(struct msn_loop *loop, struct msn_task *task)
 		loop->woken = true;
 		wake_up(loop);
 	}
+}
+
+void msn_loop_flush(struct msn_loop *loop)
+{
+	msn_assert(msn_loop_is_current(loop));
+	while (run_posted(loop))
+		;
 }
 
 int msn_loop_run(struct msn_loop *loop)

@@ -51,6 +51,13 @@ sd_event *msn_loop_event(struct msn_loop *loop);
 void msn_loop_post(struct msn_loop *loop, struct msn_task *task);
 
 /*
+ * Runs what was posted until now, and what that posts: for whoever is about to
+ * free what tasks are embedded in, and has stopped all who post them.  The
+ * loop's thread, outside of msn_loop_run().
+ */
+void msn_loop_flush(struct msn_loop *loop);
+
+/*
  * Runs until msn_loop_exit(); returns its code, or a negated errno.  Once: a
  * loop that has ended is only freed.
  */

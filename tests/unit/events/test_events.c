@@ -34,8 +34,9 @@ static void begin(struct fixture *f)
 
 static void end(struct fixture *f)
 {
-	msn_loop_free(f->loop);
+	msn_loop_flush(f->loop); /* what was posted is in the events */
 	msn_events_free(f->events);
+	msn_loop_free(f->loop);
 }
 
 static void post(struct fixture *f, enum msn_event_type type, const char *owner)

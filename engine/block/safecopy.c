@@ -170,6 +170,25 @@ static void install(void)
 	}
 }
 
+/*
+ * The thread sanitizer does an atomic operation with a lock of its own held,
+ * which a fault in the middle of it would leave taken.
+ */
+#define NO_LOCKED_ATOMICS __attribute__((no_sanitize("thread"), noinline))
+
+NO_LOCKED_ATOMICS static void attempt_swap(struct attempt *a)
+{
+	__atomic_compare_exchange_n((uint32_t *)a->dst, &a->expected,
+				    a->desired, false, __ATOMIC_SEQ_CST,
+				    __ATOMIC_SEQ_CST);
+}
+
+NO_LOCKED_ATOMICS static void attempt_load(struct attempt *a)
+{
+	a->expected =
+		__atomic_load_n((const uint32_t *)a->src, __ATOMIC_SEQ_CST);
+}
+
 static void attempt_run(struct attempt *a)
 {
 	switch (a->kind) {
@@ -180,13 +199,10 @@ static void attempt_run(struct attempt *a)
 		memset(a->dst, 0, a->len);
 		break;
 	case ATTEMPT_SWAP:
-		__atomic_compare_exchange_n((uint32_t *)a->dst, &a->expected,
-					    a->desired, false, __ATOMIC_SEQ_CST,
-					    __ATOMIC_SEQ_CST);
+		attempt_swap(a);
 		break;
 	case ATTEMPT_LOAD:
-		a->expected = __atomic_load_n((const uint32_t *)a->src,
-					      __ATOMIC_SEQ_CST);
+		attempt_load(a);
 		break;
 	}
 }

@@ -193,12 +193,32 @@ static int copy_run(struct copies *c, struct msn_addr_range ar)
 	return 0;
 }
 
+/*
+ * Page by page, as far as there are any: when somebody shortens a file of the
+ * host, that takes the copies past the end away without asking us.
+ */
+static int copy_what_is_there(struct copies *c, struct msn_addr_range ar)
+{
+	for (uint64_t at = ar.start; at < ar.end; at += MSN_PAGE_SIZE) {
+		int rc = copy_run(
+			c, (struct msn_addr_range){ at, at + MSN_PAGE_SIZE });
+
+		if (rc && rc != -EFAULT)
+			return msn_pass(rc);
+	}
+	return 0;
+}
+
 static int copy_kernel_run(void *ctx, struct msn_addr_range run)
 {
 	for (uint64_t at = run.start; at < run.end; at += COPY_BYTES) {
 		struct msn_addr_range part = { at, at + COPY_BYTES };
-		int rc = copy_run(ctx, msn_addr_range_intersect(run, part));
+		int rc;
 
+		part = msn_addr_range_intersect(run, part);
+		rc = copy_run(ctx, part);
+		if (rc == -EFAULT)
+			rc = copy_what_is_there(ctx, part);
 		if (rc)
 			return msn_pass(rc);
 	}

@@ -6,6 +6,8 @@
  */
 #include "stress/stress.h"
 
+#include "block/safecopy.h"
+
 #include <linux/mempolicy.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,15 +31,7 @@ static const int advices[] = {
 	MADV_GUARD_REMOVE,   99,
 };
 
-/* A range of one of the areas, in which a call is made. */
-struct place {
-	struct slot *s;
-	struct msn_mm *mm;
-	uint64_t addr, length;
-	bool shared;
-};
-
-static struct place pick_place(struct worker *k, struct slot *s)
+struct place pick_place(struct worker *k, struct slot *s)
 {
 	struct place p = { .s = s, .mm = s->mm, .shared = pick(k, 3) == 0 };
 	uint64_t page = pick(k, AREA_PAGES), most = AREA_PAGES - page;
@@ -56,12 +50,6 @@ void chaos_look(const uint8_t *bytes, size_t len, unsigned root, bool shared)
 		MUST(c == 0 || c == SHARED_BYTE || c == REMOTE_BYTE ||
 		     (!shared && c == ROOT_BYTE(root)));
 	}
-}
-
-/* Whatever comes of it; outcomes are listed in the headers. */
-static void ignore(int rc)
-{
-	(void)rc;
 }
 
 static void set_object(struct worker *k, struct place *p,
@@ -366,6 +354,22 @@ void chaos_step(struct worker *k, struct slot *s)
 		ignore(msn_mm_madvise(
 			p.mm, p.addr, p.length,
 			advices[pick(k, sizeof(advices) / sizeof(int))]));
+}
+
+void touch_step(struct worker *k, struct slot *s)
+{
+	struct place p = pick_place(k, s);
+	const void *at = (const void *)(uintptr_t)p.addr;
+	uint8_t bytes[2 * PAGE];
+	size_t done;
+
+	if (!k->w->local || s != &k->w->slots[0])
+		return;
+	/* It may fault, as code does whose mapping another thread takes. */
+	ignore(msn_safecopy(bytes, at, sizeof(bytes), &done));
+	if (p.addr + done <=
+	    AT((p.shared ? SHARED_AREA : PRIVATE_AREA) + AREA_PAGES))
+		chaos_look(bytes, done, s->root, p.shared);
 }
 
 /* A page of the local space to copy from or to, for this thread alone. */

@@ -38,7 +38,7 @@ static bool map_page(struct worker *k, struct msn_mm *mm, uint64_t page)
 
 void own_start(struct worker *k)
 {
-	for (unsigned root = 0; root < ROOTS; root++)
+	for (unsigned root = 0; root < k->w->roots; root++)
 		for (unsigned i = 0; i < OWN_PAGES; i++) {
 			uint64_t at = OWN(k->nr) + i;
 
@@ -192,7 +192,7 @@ void own_child_step(struct worker *k, struct slot *s)
 
 void own_check(struct worker *k)
 {
-	for (unsigned root = 0; root < ROOTS; root++)
+	for (unsigned root = 0; root < k->w->roots; root++)
 		for (unsigned i = 0; i < OWN_PAGES; i++)
 			if (k->own[root][i].at)
 				read_page(k, &k->w->slots[root], i,

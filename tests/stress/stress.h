@@ -26,19 +26,24 @@
 #include "mm/mm_calls.h"
 #include "shmem/shmem.h"
 #include "support/snapshot_maker.h"
+#include "sysv/sysv.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #define PAGE MSN_PAGE_SIZE
+#ifdef __SANITIZE_THREAD__
+#define BASE UINT64_C(0x4000000000) /* where it has shadow memory */
+#else
 #define BASE UINT64_C(0x140000000000)
+#endif
 #define AT(page) (BASE + (page)*PAGE)
 #define RW (MSN_ACCESS_READ | MSN_ACCESS_WRITE)
 #define plain ((struct msn_mm_io){ 0 })
 #define forced ((struct msn_mm_io){ .ignore_permissions = true })
 
 #define THREADS 6
-#define ROOTS 3 /* spaces that live from start to end */
+#define ROOTS 3 /* spaces that live from start to end, at the most */
 #define SLOTS 7 /* and those of children */
 #define OBJECTS 4
 #define OBJECT_PAGES 48
@@ -82,6 +87,17 @@ struct object {
 	struct msn_identity *identity;
 };
 
+/*
+ * A memfd that gets sealed sooner or later, and then another one.  Once it is,
+ * no byte of it changes.
+ */
+struct sealed {
+	pthread_rwlock_t gate;
+	struct msn_shmem *shmem; /* under gate */
+	bool frozen;		 /* sealed against writing; under gate */
+	uint8_t bytes[OBJECT_PAGES * PAGE]; /* that it then has; under gate */
+};
+
 /* What a thread knows of a page of its own in a root's space. */
 struct own_page {
 	uint64_t at;	  /* number of the page; 0: not mapped */
@@ -90,7 +106,12 @@ struct own_page {
 };
 
 struct world {
+	bool local;	/* the root has page tables */
+	unsigned roots; /* how many: page tables are at one place */
 	struct msn_memfile *mf;
+	struct msn_sysv_host host;
+	struct msn_sysv *ns;
+	struct sealed sealed;
 	struct slot slots[SLOTS];
 	struct object objects[OBJECTS];
 	struct msn_shmem *counters; /* never truncated */
@@ -100,7 +121,7 @@ struct world {
 	uint32_t limits_changes;
 	atomic_bool stop;
 	atomic_uint shared_count, private_count[ROOTS]; /* what must be there */
-	atomic_uint saves, forks;
+	atomic_uint saves, forks, frozen, attached;
 };
 
 struct worker {
@@ -119,7 +140,7 @@ static inline uint64_t pick(struct worker *k, uint64_t below)
 
 /* ---- world.c ------------------------------------------------------------- */
 
-void world_open(struct world *w);
+void world_open(struct world *w, bool local);
 void world_close(struct world *w);
 
 /* Frees what children are left and runs every checker.  Nothing else runs. */
@@ -154,6 +175,25 @@ void chaos_step(struct worker *k, struct slot *s);
 /* Copies between @s and another space. */
 void remote_step(struct worker *k, struct slot *s);
 
+/* What only code that runs in @s can do.  Its gate is held. */
+void touch_step(struct worker *k, struct slot *s);
+
+/* A range of one of the areas, in which a call is made. */
+struct place {
+	struct slot *s;
+	struct msn_mm *mm;
+	uint64_t addr, length;
+	bool shared;
+};
+
+struct place pick_place(struct worker *k, struct slot *s);
+
+/* Whatever comes of it; outcomes are listed in the headers. */
+static inline void ignore(int rc)
+{
+	(void)rc;
+}
+
 /* Are these bytes that a space descending from @root may see? */
 void chaos_look(const uint8_t *bytes, size_t len, unsigned root, bool shared);
 
@@ -167,5 +207,27 @@ void counter_step(struct worker *k, struct slot *s);
 
 /* Saves a fork of @s, restores it and compares.  The gate of @s is held. */
 void save_step(struct worker *k, struct slot *s);
+
+/* ---- sealed.c ------------------------------------------------------------ */
+
+void sealed_open(struct world *w);
+void sealed_close(struct world *w);
+void sealed_check(struct world *w);
+
+/* Maps the memfd that gets sealed, or writes it, or seals it. */
+void sealed_step(struct worker *k, struct slot *s);
+
+/* mmap(2) with any of its flags, in the areas that all use. */
+void sys_mmap_step(struct worker *k, struct slot *s);
+
+/* ---- segments.c ---------------------------------------------------------- */
+
+void segments_open(struct world *w);
+
+/* Nothing maps a segment any more. */
+void segments_close(struct world *w);
+
+/* Makes, attaches, detaches, removes or asks for a System V segment. */
+void segments_step(struct worker *k, struct slot *s);
 
 #endif /* MSN_TESTS_STRESS_STRESS_H */

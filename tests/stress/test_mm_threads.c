@@ -42,7 +42,8 @@ const char *__tsan_default_suppressions(void)
 /* A child of @s comes to live in a free slot. */
 static void have_child(struct worker *k, unsigned nr)
 {
-	struct slot *home = &k->w->slots[ROOTS + pick(k, SLOTS - ROOTS)];
+	unsigned roots = k->w->roots;
+	struct slot *home = &k->w->slots[roots + pick(k, SLOTS - roots)];
 	struct slot *s = slot_enter(k, nr);
 	struct msn_mm *child;
 	unsigned root;
@@ -67,7 +68,8 @@ static void have_child(struct worker *k, unsigned nr)
 
 static void free_child(struct worker *k)
 {
-	struct slot *s = &k->w->slots[ROOTS + pick(k, SLOTS - ROOTS)];
+	unsigned roots = k->w->roots;
+	struct slot *s = &k->w->slots[roots + pick(k, SLOTS - roots)];
 
 	if (pthread_rwlock_trywrlock(&s->gate) != 0)
 		return;
@@ -105,6 +107,14 @@ static void in_space(struct worker *k, struct slot *s)
 		counter_step(k, s);
 	else if (n < 40)
 		remote_step(k, s);
+	else if (n < 46)
+		segments_step(k, s);
+	else if (n < 54)
+		sealed_step(k, s);
+	else if (n < 60)
+		sys_mmap_step(k, s);
+	else if (n < 64)
+		touch_step(k, s);
 	else
 		chaos_step(k, s);
 }
@@ -153,7 +163,7 @@ static void run_round(struct world *w, struct worker *list)
 
 static void check_counters(struct world *w)
 {
-	for (unsigned i = 0; i < ROOTS; i++) {
+	for (unsigned i = 0; i < w->roots; i++) {
 		struct msn_mm *mm = w->slots[i].mm;
 		uint32_t value;
 
@@ -164,13 +174,13 @@ static void check_counters(struct world *w)
 	}
 }
 
-static void spaces_stay_whole_whatever_threads_do_at_once(void)
+static void run(bool local)
 {
 	static struct worker list[THREADS];
 	static struct world w;
 	uint64_t seed = check_seed(), turns = 0;
 
-	world_open(&w);
+	world_open(&w, local);
 	for (unsigned i = 0; i < THREADS; i++) {
 		list[i] = (struct worker){ .w = &w,
 					   .nr = i,
@@ -186,17 +196,33 @@ static void spaces_stay_whole_whatever_threads_do_at_once(void)
 	}
 	for (unsigned i = 0; i < THREADS; i++)
 		turns += list[i].turns;
-	printf("%llu turns, %u forks, %u saves\n", (unsigned long long)turns,
-	       atomic_load(&w.forks), atomic_load(&w.saves));
+	printf("%llu turns, %u forks, %u saves, %u sealed, %u attached\n",
+	       (unsigned long long)turns, atomic_load(&w.forks),
+	       atomic_load(&w.saves), atomic_load(&w.frozen),
+	       atomic_load(&w.attached));
 	EXPECT(atomic_load(&w.forks) > 0);
 	EXPECT(atomic_load(&w.saves) > 0);
+	EXPECT(atomic_load(&w.frozen) > 0);
+	EXPECT(atomic_load(&w.attached) > 0);
 	world_close(&w);
+}
+
+static void spaces_stay_whole_whatever_threads_do_at_once(void)
+{
+	run(false);
+}
+
+static void so_does_one_with_page_tables_and_its_children(void)
+{
+	run(true);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		CHECK_TEST(spaces_stay_whole_whatever_threads_do_at_once), {}
+		CHECK_TEST(spaces_stay_whole_whatever_threads_do_at_once),
+		CHECK_TEST(so_does_one_with_page_tables_and_its_children),
+		{}
 	};
 
 	return check_main(argc, argv, "mm threads", tests);

@@ -26,11 +26,13 @@ void stress_check(const char *found)
 		stress_failed(found, __FILE__, __LINE__);
 }
 
-static struct msn_address_space *platform(void)
+static struct msn_address_space *platform(bool local)
 {
 	struct msn_address_space *as = NULL;
+	struct msn_addr_range region = { AT(0), AT(END) };
 
-	MUST(msn_platform_none_new(&as) == 0);
+	MUST((local ? msn_platform_local_new(&as, region)
+		    : msn_platform_none_new(&as)) == 0);
 	return as;
 }
 
@@ -52,10 +54,10 @@ static void open_slot(struct world *w, unsigned nr)
 
 	MUST(pthread_rwlock_init(&s->gate, NULL) == 0);
 	s->root = nr;
-	if (nr >= ROOTS)
+	if (nr >= w->roots)
 		return;
 	MUST(msn_mm_new(&s->mm, &(struct msn_mm_opts){ .memfile = w->mf,
-						       .as = platform(),
+						       .as = platform(w->local),
 						       .layout = w->layout }) ==
 	     0);
 	map_at(s->mm, (struct msn_mmap_opts){ .length = PAGE, .private = true },
@@ -88,9 +90,11 @@ static void open_file(struct object *o, bool buffered)
 	o->identity = msn_hostfile_identity(o->file);
 }
 
-void world_open(struct world *w)
+void world_open(struct world *w, bool local)
 {
-	*w = (struct world){ .layout = { .min_addr = AT(0),
+	*w = (struct world){ .local = local,
+			     .roots = local ? 1 : ROOTS,
+			     .layout = { .min_addr = AT(0),
 					 .max_addr = AT(END),
 					 .top_down_base = AT(END) } };
 	MUST(pthread_mutex_init(&w->saving, NULL) == 0);
@@ -103,6 +107,8 @@ void world_open(struct world *w)
 	open_shmem(w, &w->objects[1]);
 	open_file(&w->objects[2], false);
 	open_file(&w->objects[3], true);
+	sealed_open(w);
+	segments_open(w);
 	for (unsigned i = 0; i < SLOTS; i++)
 		open_slot(w, i);
 	test_store_open(&w->store);
@@ -111,7 +117,7 @@ void world_open(struct world *w)
 void world_check(struct world *w)
 {
 	for (unsigned i = 0; i < SLOTS; i++) {
-		if (i >= ROOTS)
+		if (i >= w->roots)
 			w->slots[i].mm = msn_mm_free(w->slots[i].mm);
 		else
 			stress_check(msn_mm_check(w->slots[i].mm));
@@ -120,6 +126,7 @@ void world_check(struct world *w)
 		stress_check(w->objects[i].shmem
 				     ? msn_shmem_check(w->objects[i].shmem)
 				     : msn_hostfile_check(w->objects[i].file));
+	sealed_check(w);
 	stress_check(msn_shmem_check(w->counters));
 	stress_check(msn_memfile_check(w->mf));
 }
@@ -138,6 +145,8 @@ void world_close(struct world *w)
 				     .mapped_bytes == 0);
 		msn_identity_dec_ref(w->objects[i].identity);
 	}
+	sealed_close(w);
+	segments_close(w);
 	MUST(msn_shmem_place_count(w->counters) == 0);
 	msn_identity_dec_ref(msn_shmem_identity(w->counters));
 	stress_check(msn_memfile_check(w->mf));
@@ -168,7 +177,7 @@ void slot_leave(struct slot *s)
 struct msn_mm *slot_fork(struct worker *k, struct slot *s)
 {
 	struct msn_mm *child = NULL;
-	int rc = msn_mm_fork(s->mm, platform(), &child);
+	int rc = msn_mm_fork(s->mm, platform(false), &child);
 
 	/* More truncations came meanwhile than it had room for. */
 	if (rc == -EAGAIN)

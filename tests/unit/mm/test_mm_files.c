@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -321,6 +322,57 @@ static void a_punched_hole_is_seen_but_leaves_private_copies(void)
 	}
 }
 
+struct cutter {
+	int fd;
+	off_t size;
+	atomic_bool stop;
+};
+
+static void *cut_in_a_loop(void *arg)
+{
+	struct cutter *c = arg;
+
+	while (!atomic_load(&c->stop))
+		if (ftruncate(c->fd, 0) || ftruncate(c->fd, c->size))
+			abort();
+	return NULL;
+}
+
+/* The host takes copies away whoever looks at them. */
+static void a_fork_passes_by_copies_that_go_meanwhile(void)
+{
+	struct fixture f = setup(true);
+	struct cutter c = { .fd = memfd_create("cut", MFD_CLOEXEC),
+			    .size = 64 * (off_t)PAGE };
+	struct msn_hostfile *hf;
+	struct msn_mm *child;
+	pthread_t thread;
+
+	CHECK(c.fd >= 0 && ftruncate(c.fd, c.size) == 0);
+	CHECK(msn_hostfile_new(
+		      &hf, &(struct msn_hostfile_opts){ .fd = dup(c.fd),
+							.path = "x" }) == 0);
+	map(f.mm, of_file(hf, 10, 64, true));
+	CHECK(pthread_create(&thread, NULL, cut_in_a_loop, &c) == 0);
+	for (int i = 0; i < 300; i++) {
+		size_t done;
+		int rc = 0;
+
+		for (uint64_t page = 10; page < 74 && rc == 0; page++)
+			rc = msn_mm_copy_out(f.mm, AT(page), "x", 1,
+					     (struct msn_mm_io){ 0 }, &done);
+		rc = msn_mm_fork(f.mm, make_platform(false), &child);
+		EXPECT(rc == 0);
+		if (rc == 0)
+			msn_mm_free(child);
+	}
+	atomic_store(&c.stop, true);
+	pthread_join(thread, NULL);
+	msn_identity_dec_ref(msn_hostfile_identity(hf));
+	close(c.fd);
+	teardown(&f);
+}
+
 /* Punches everything; the @nth fault point fails.  Its name. */
 static const char *punch_with_fault(struct msn_shmem *s, unsigned nth)
 {
@@ -578,6 +630,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(two_mappings_of_one_object_show_the_same_bytes),
 		CHECK_TEST(an_object_that_shrinks_and_grows_shows_no_old_bytes),
 		CHECK_TEST(a_punched_hole_is_seen_but_leaves_private_copies),
+		CHECK_TEST(a_fork_passes_by_copies_that_go_meanwhile),
 		CHECK_TEST(
 			without_the_page_map_a_hole_takes_no_copies_and_no_pages),
 		CHECK_TEST(code_on_page_tables_gets_what_a_fault_puts_there),

@@ -239,61 +239,6 @@ static int step(struct io *io)
 		      : msn_pass(step_placed(io, vma));
 }
 
-static int run_io(struct io io, size_t *done)
-{
-	size_t len = io.left;
-	int rc = 0;
-
-	*done = 0;
-	if (io.addr + len < io.addr)
-		return msn_fail(-EFAULT);
-	/* access_ok() of Linux looks at all of it before a byte moves. */
-	if (!io.how.remote && !io.how.ignore_permissions &&
-	    io.addr + len > io.mm->layout.max_addr)
-		return msn_fail(-EFAULT);
-	while (rc == 0 && io.left > 0)
-		rc = step(&io);
-	*done = len - io.left;
-	if (rc > 0)
-		return msn_fail(-EFAULT); /* whatever signal it would be */
-	return msn_pass(rc);
-}
-
-int msn_mm_copy_in(struct msn_mm *mm, uint64_t addr, void *dst, size_t len,
-		   struct msn_mm_io io, size_t *done)
-{
-	return msn_pass(run_io((struct io){ .mm = mm,
-					    .kind = IO_IN,
-					    .how = io,
-					    .addr = addr,
-					    .buf = dst,
-					    .left = len },
-			       done));
-}
-
-int msn_mm_copy_out(struct msn_mm *mm, uint64_t addr, const void *src,
-		    size_t len, struct msn_mm_io io, size_t *done)
-{
-	return msn_pass(run_io((struct io){ .mm = mm,
-					    .kind = IO_OUT,
-					    .how = io,
-					    .addr = addr,
-					    .buf = (char *)(uintptr_t)src,
-					    .left = len },
-			       done));
-}
-
-int msn_mm_zero_out(struct msn_mm *mm, uint64_t addr, size_t len,
-		    struct msn_mm_io io, size_t *done)
-{
-	return msn_pass(run_io((struct io){ .mm = mm,
-					    .kind = IO_ZERO,
-					    .how = io,
-					    .addr = addr,
-					    .left = len },
-			       done));
-}
-
 /* A page that is held is there, even if no byte of it moves: a hole is filled.
  */
 static bool touch(const struct msn_page_place *place)
@@ -353,4 +298,84 @@ struct msn_addr_range msn_mm_pin(struct msn_mm *mm, uint64_t addr,
 	while (left.start < left.end && pin_part(&io, &left))
 		;
 	return (struct msn_addr_range){ all.start, left.start };
+}
+
+/*
+ * How many bytes are moved next.  Another process's pages come first, and then
+ * the bytes: what is written to the first must not show in a copy that is made
+ * of it for the second.
+ */
+static size_t next_piece(const struct io *io)
+{
+	uint64_t in_page = MSN_PAGE_SIZE - (io->addr & MSN_PAGE_MASK);
+	struct msn_addr_range pages;
+
+	if (!io->how.remote || io->left <= in_page)
+		return io->left;
+	pages = msn_mm_pin(io->mm, io->addr, io->left, MSN_MM_PIN_PAGES,
+			   io->kind != IO_IN);
+	if (msn_addr_range_empty(pages))
+		return in_page; /* whose fault it is comes out below */
+	return io->left < pages.end - io->addr ? io->left
+					       : pages.end - io->addr;
+}
+
+static int run_io(struct io io, size_t *done)
+{
+	size_t len = io.left;
+	int rc = 0;
+
+	*done = 0;
+	if (io.addr + len < io.addr)
+		return msn_fail(-EFAULT);
+	/* access_ok() of Linux looks at all of it before a byte moves. */
+	if (!io.how.remote && !io.how.ignore_permissions &&
+	    io.addr + len > io.mm->layout.max_addr)
+		return msn_fail(-EFAULT);
+	while (rc == 0 && io.left > 0) {
+		size_t piece = next_piece(&io), rest = io.left - piece;
+
+		for (io.left = piece; rc == 0 && io.left > 0;)
+			rc = step(&io);
+		io.left += rest;
+	}
+	*done = len - io.left;
+	if (rc > 0)
+		return msn_fail(-EFAULT); /* whatever signal it would be */
+	return msn_pass(rc);
+}
+
+int msn_mm_copy_in(struct msn_mm *mm, uint64_t addr, void *dst, size_t len,
+		   struct msn_mm_io io, size_t *done)
+{
+	return msn_pass(run_io((struct io){ .mm = mm,
+					    .kind = IO_IN,
+					    .how = io,
+					    .addr = addr,
+					    .buf = dst,
+					    .left = len },
+			       done));
+}
+
+int msn_mm_copy_out(struct msn_mm *mm, uint64_t addr, const void *src,
+		    size_t len, struct msn_mm_io io, size_t *done)
+{
+	return msn_pass(run_io((struct io){ .mm = mm,
+					    .kind = IO_OUT,
+					    .how = io,
+					    .addr = addr,
+					    .buf = (char *)(uintptr_t)src,
+					    .left = len },
+			       done));
+}
+
+int msn_mm_zero_out(struct msn_mm *mm, uint64_t addr, size_t len,
+		    struct msn_mm_io io, size_t *done)
+{
+	return msn_pass(run_io((struct io){ .mm = mm,
+					    .kind = IO_ZERO,
+					    .how = io,
+					    .addr = addr,
+					    .left = len },
+			       done));
 }

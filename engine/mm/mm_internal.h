@@ -257,6 +257,9 @@ bool msn_mm_peek_page(struct msn_mm *mm, struct msn_addr_range want,
 bool msn_mm_peek_permitted(struct msn_mm *mm, struct msn_addr_range want,
 			   unsigned access, struct msn_page_place *place);
 
+/* Pages of another process that come before any of their bytes move. */
+#define MSN_MM_PIN_PAGES 1024
+
 /*
  * pin_user_pages_remote() of Linux: brings in the pages of [@addr, + @length),
  * at most @pages of them, for another process to read or @write.  Returns those

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -36,8 +37,7 @@ struct scan_arg {
 
 #define ENTRIES 512
 
-static void read_smaps(struct kernel *k, unsigned space, unsigned detail,
-		       struct view *out)
+const char *kernel_read_smaps(struct kernel *k, unsigned space)
 {
 	static char buf[1 << 20];
 	size_t len = 0;
@@ -51,7 +51,16 @@ static void read_smaps(struct kernel *k, unsigned space, unsigned detail,
 	} while (n > 0 && len < sizeof(buf));
 	if (n < 0 || len == sizeof(buf))
 		die("cannot read smaps of space %u: %m", space);
-	text_normalise(out, buf, len, detail);
+	buf[len] = '\0';
+	return buf;
+}
+
+static void read_smaps(struct kernel *k, unsigned space, unsigned detail,
+		       struct view *out)
+{
+	const char *text = kernel_read_smaps(k, space);
+
+	text_normalise(out, text, strlen(text), detail);
 }
 
 static void add_region(struct kernel *k, unsigned space, uint64_t start,

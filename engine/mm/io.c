@@ -239,21 +239,6 @@ static int step(struct io *io)
 		      : msn_pass(step_placed(io, vma));
 }
 
-/* A page that is held is there, even if no byte of it moves: a hole is filled.
- */
-static bool touch(const struct msn_page_place *place)
-{
-	for (uint64_t at = 0; at < place->length; at += MSN_PAGE_SIZE) {
-		size_t done;
-		char c;
-
-		if (msn_file_read(place->file, place->offset + at, &c, 1,
-				  &done))
-			return false;
-	}
-	return true;
-}
-
 /* One mapping's part of @want; *@want becomes what is left. */
 static bool pin_part(struct io *io, struct msn_addr_range *want)
 {
@@ -275,7 +260,7 @@ static bool pin_part(struct io *io, struct msn_addr_range *want)
 		msn_write_scope(&mm->active);
 		if (msn_mm_get_page(mm, vma, part,
 				    io_access(io) | MSN_ACCESS_PIN, &place) ||
-		    !touch(&place))
+		    !msn_mm_touch_pages(&place))
 			return false;
 	}
 	want->start += place.length;

@@ -173,6 +173,19 @@ int msn_mm_get_page(struct msn_mm *mm, struct msn_seg vma,
 		get_page(mm, vma, want, access & ~MSN_ACCESS_PIN, place));
 }
 
+bool msn_mm_touch_pages(const struct msn_page_place *place)
+{
+	for (uint64_t at = 0; at < place->length; at += MSN_PAGE_SIZE) {
+		size_t done;
+		char c;
+
+		if (msn_file_read(place->file, place->offset + at, &c, 1,
+				  &done))
+			return false;
+	}
+	return true;
+}
+
 /* Lets the stack above @addr grow down to it, if there is one. */
 static bool grow_to(struct msn_mm *mm, uint64_t addr)
 {

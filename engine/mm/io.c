@@ -238,6 +238,72 @@ static int step(struct io *io)
 		      : msn_pass(step_placed(io, vma));
 }
 
+/* One mapping's part of @want; *@want becomes what is left. */
+static bool pin_part(struct io *io, struct msn_addr_range *want)
+{
+	struct msn_mm *mm = io->mm;
+	struct msn_page_place place;
+	struct msn_seg vma;
+
+	msn_read_scope(&mm->mapping);
+	vma = msn_vma_set_find(&mm->vmas, want->start);
+	if (!msn_seg_ok(vma) ||
+	    !is_permitted(io, msn_vma_set_value(&mm->vmas, vma)))
+		return false;
+	if (mm->as->ops->kernel_faults) {
+		place.length = MSN_PAGE_SIZE; /* comes when it is touched */
+	} else {
+		struct msn_addr_range part =
+			msn_addr_range_intersect(*want, msn_vma_set_range(vma));
+
+		msn_write_scope(&mm->active);
+		if (msn_mm_get_page(mm, vma, part,
+				    io_access(io) | MSN_ACCESS_PIN, &place) ||
+		    !msn_mm_touch_pages(&place))
+			return false;
+	}
+	want->start += place.length;
+	return true;
+}
+
+struct msn_addr_range msn_mm_pin(struct msn_mm *mm, uint64_t addr,
+				 uint64_t length, uint64_t pages, bool write)
+{
+	struct io io = { .mm = mm,
+			 .kind = write ? IO_OUT : IO_IN,
+			 .how = { .remote = true } };
+	struct msn_addr_range all = { msn_page_down(addr), 0 }, left;
+
+	if (addr + length < addr || !msn_page_up(addr + length, &all.end))
+		return (struct msn_addr_range){ addr, addr };
+	if (msn_addr_range_length(all) >> MSN_PAGE_SHIFT > pages)
+		all.end = all.start + (pages << MSN_PAGE_SHIFT);
+	left = all;
+	while (left.start < left.end && pin_part(&io, &left))
+		;
+	return (struct msn_addr_range){ all.start, left.start };
+}
+
+/*
+ * How many bytes are moved next.  Another process's pages come first, and then
+ * the bytes: what is written to the first must not show in a copy that is made
+ * of it for the second.
+ */
+static size_t next_piece(const struct io *io)
+{
+	uint64_t in_page = MSN_PAGE_SIZE - (io->addr & MSN_PAGE_MASK);
+	struct msn_addr_range pages;
+
+	if (!io->how.remote || io->left <= in_page)
+		return io->left;
+	pages = msn_mm_pin(io->mm, io->addr, io->left, MSN_MM_PIN_PAGES,
+			   io->kind != IO_IN);
+	if (msn_addr_range_empty(pages))
+		return in_page; /* whose fault it is comes out below */
+	return io->left < pages.end - io->addr ? io->left
+					       : pages.end - io->addr;
+}
+
 static int run_io(struct io io, size_t *done)
 {
 	size_t len = io.left;
@@ -250,8 +316,13 @@ static int run_io(struct io io, size_t *done)
 	if (!io.how.remote && !io.how.ignore_permissions &&
 	    io.addr + len > io.mm->layout.max_addr)
 		return msn_fail(-EFAULT);
-	while (rc == 0 && io.left > 0)
-		rc = step(&io);
+	while (rc == 0 && io.left > 0) {
+		size_t piece = next_piece(&io), rest = io.left - piece;
+
+		for (io.left = piece; rc == 0 && io.left > 0;)
+			rc = step(&io);
+		io.left += rest;
+	}
 	*done = len - io.left;
 	if (rc > 0)
 		return msn_fail(-EFAULT); /* whatever signal it would be */
@@ -291,65 +362,4 @@ int msn_mm_zero_out(struct msn_mm *mm, uint64_t addr, size_t len,
 					    .addr = addr,
 					    .left = len },
 			       done));
-}
-
-/* A page that is held is there, even if no byte of it moves: a hole is filled.
- */
-static bool touch(const struct msn_page_place *place)
-{
-	for (uint64_t at = 0; at < place->length; at += MSN_PAGE_SIZE) {
-		size_t done;
-		char c;
-
-		if (msn_file_read(place->file, place->offset + at, &c, 1,
-				  &done))
-			return false;
-	}
-	return true;
-}
-
-/* One mapping's part of @want; *@want becomes what is left. */
-static bool pin_part(struct io *io, struct msn_addr_range *want)
-{
-	struct msn_mm *mm = io->mm;
-	struct msn_page_place place;
-	struct msn_seg vma;
-
-	msn_read_scope(&mm->mapping);
-	vma = msn_vma_set_find(&mm->vmas, want->start);
-	if (!msn_seg_ok(vma) ||
-	    !is_permitted(io, msn_vma_set_value(&mm->vmas, vma)))
-		return false;
-	if (mm->as->ops->kernel_faults) {
-		place.length = MSN_PAGE_SIZE; /* comes when it is touched */
-	} else {
-		struct msn_addr_range part =
-			msn_addr_range_intersect(*want, msn_vma_set_range(vma));
-
-		msn_write_scope(&mm->active);
-		if (msn_mm_get_page(mm, vma, part,
-				    io_access(io) | MSN_ACCESS_PIN, &place) ||
-		    !touch(&place))
-			return false;
-	}
-	want->start += place.length;
-	return true;
-}
-
-struct msn_addr_range msn_mm_pin(struct msn_mm *mm, uint64_t addr,
-				 uint64_t length, uint64_t pages, bool write)
-{
-	struct io io = { .mm = mm,
-			 .kind = write ? IO_OUT : IO_IN,
-			 .how = { .remote = true } };
-	struct msn_addr_range all = { msn_page_down(addr), 0 }, left;
-
-	if (addr + length < addr || !msn_page_up(addr + length, &all.end))
-		return (struct msn_addr_range){ addr, addr };
-	if (msn_addr_range_length(all) >> MSN_PAGE_SHIFT > pages)
-		all.end = all.start + (pages << MSN_PAGE_SHIFT);
-	left = all;
-	while (left.start < left.end && pin_part(&io, &left))
-		;
-	return (struct msn_addr_range){ all.start, left.start };
 }

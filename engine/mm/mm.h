@@ -160,7 +160,8 @@ struct msn_mm_io {
 	bool ignore_permissions;
 	/*
 	 * Another process's (process_vm_readv(2)): reading needs PROT_READ
-	 * itself, and stacks do not grow.
+	 * itself, stacks do not grow, and pages (1024 at a time) are all in
+	 * place before the first byte moves.
 	 */
 	bool remote;
 };

@@ -240,8 +240,14 @@ MSN_MUST_CHECK int msn_mm_get_page(struct msn_mm *mm, struct msn_seg vma,
 				   struct msn_page_place *place);
 
 /*
- * As above, but only if nothing has to change: active held for reading is
- * enough.  False: msn_mm_get_page() is needed.
+ * What was got above is there from now on, even if no byte of it moves: a hole
+ * of a host file is filled.  False: there is no page.  Same locks.
+ */
+MSN_MUST_CHECK bool msn_mm_touch_pages(const struct msn_page_place *place);
+
+/*
+ * As msn_mm_get_page(), but only if nothing has to change: active held for
+ * reading is enough.  False: msn_mm_get_page() is needed.
  */
 bool msn_mm_peek_page(struct msn_mm *mm, struct msn_addr_range want,
 		      unsigned access, struct msn_page_place *place);
@@ -249,6 +255,9 @@ bool msn_mm_peek_page(struct msn_mm *mm, struct msn_addr_range want,
 /* The same, if the mapping's rights permit @access: no other lock is needed. */
 bool msn_mm_peek_permitted(struct msn_mm *mm, struct msn_addr_range want,
 			   unsigned access, struct msn_page_place *place);
+
+/* Pages of another process that come before any of their bytes move. */
+#define MSN_MM_PIN_PAGES 1024
 
 /*
  * pin_user_pages_remote() of Linux: brings in the pages of [@addr, + @length),

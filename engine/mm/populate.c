@@ -20,6 +20,7 @@ static int fault_in(struct msn_mm *mm, struct msn_seg vma,
 {
 	unsigned access =
 		write ? MSN_ACCESS_READ | MSN_ACCESS_WRITE : MSN_ACCESS_READ;
+	bool is_object = msn_vma_set_value(&mm->vmas, vma)->mappable;
 
 	if (mm->as->ops->kernel_faults) {
 		int rc = msn_mm_place_missing(mm, vma, ar);
@@ -38,6 +39,8 @@ static int fault_in(struct msn_mm *mm, struct msn_seg vma,
 			return msn_fail(-EFAULT); /* whatever signal */
 		if (rc < 0)
 			return msn_pass(rc);
+		if (is_object && !msn_mm_touch_pages(&place))
+			return msn_fail(-EFAULT);
 		ar.start += place.length;
 	}
 	return 0;

@@ -73,9 +73,6 @@ static int check_addresses(const struct msn_mm *mm, const struct msn_iov *iov,
 	return 0;
 }
 
-/* Pages that are brought in before any of their bytes move. */
-#define PAGES_AT_ONCE 1024
-
 /* One call under way. */
 struct copy {
 	struct side local;
@@ -146,7 +143,7 @@ static int move_vec(struct copy *c, struct msn_iov there)
 	while (rc == 0 && there.length > 0 && c->left > 0) {
 		struct msn_addr_range pages =
 			msn_mm_pin(c->remote, there.addr, there.length,
-				   PAGES_AT_ONCE, c->write);
+				   MSN_MM_PIN_PAGES, c->write);
 		uint64_t len = pages.end - there.addr;
 
 		if (msn_addr_range_empty(pages))

@@ -23,18 +23,58 @@ static bool engine_can(const struct op *op)
 	return op->engine;
 }
 
+static void check_spaces(struct engine *e)
+{
+	for (unsigned i = 0; i < STEPPER_SLOTS; i++) {
+		const char *wrong = e->mm[i] ? msn_mm_check(e->mm[i]) : NULL;
+
+		if (wrong)
+			broken("space %u is broken: %s", i, wrong);
+	}
+}
+
+static void check_memfile(struct engine *e)
+{
+	const char *wrong = msn_memfile_check(e->memfile);
+
+	if (wrong)
+		broken("the memory file is broken: %s", wrong);
+}
+
 static void engine_run(struct side *side, const struct step *s,
 		       struct outcome *o)
 {
 	struct engine *e = of_side(side);
 
 	s->op->engine(e, s, o);
-	for (unsigned i = 0; i < STEPPER_SLOTS; i++) {
-		const char *wrong = e->mm[i] ? msn_mm_check(e->mm[i]) : NULL;
+	check_spaces(e);
+}
 
-		if (wrong)
-			die("space %u is broken: %s", i, wrong);
-	}
+static void run_beside(void *ctx, const struct step *s, struct outcome *o)
+{
+	s->op->engine(ctx, s, o);
+}
+
+static void engine_run_group(struct side *side, const struct group *g,
+			     struct outcome **out)
+{
+	struct engine *e = of_side(side);
+	uint64_t used = msn_memfile_used(e->memfile);
+
+	group_run(g, out, run_beside, e);
+	check_spaces(e);
+	check_memfile(e);
+	if (!g->common)
+		return;
+	for (unsigned i = 0; i < STEPPER_SLOTS; i++)
+		if (g->spaces & 1U << i &&
+		    msn_mm_munmap(e->mm[i], SLICE_START(SLICE_COMMON),
+				  SLICE_BYTES))
+			broken("space %u does not get rid of the common slice",
+			       i);
+	if (msn_memfile_used(e->memfile) != used)
+		broken("the common slice left %lld bytes behind",
+		       (long long)(msn_memfile_used(e->memfile) - used));
 }
 
 static void engine_read_file(struct side *side, unsigned file,
@@ -50,11 +90,9 @@ static void engine_free(struct side *side)
 	for (unsigned i = 0; i < STEPPER_SLOTS; i++)
 		msn_mm_free(e->mm[i]);
 	engine_files_close(&e->files);
-	if (msn_memfile_check(e->memfile))
-		die("the memory file is broken: %s",
-		    msn_memfile_check(e->memfile));
+	check_memfile(e);
 	if (msn_memfile_used(e->memfile))
-		die("pages are still used when every space is gone");
+		broken("pages are still used when every space is gone");
 	msn_memfile_free(e->memfile);
 	free(e);
 }
@@ -166,6 +204,7 @@ static const struct side_ops engine_ops = {
 	.name = "engine",
 	.can = engine_can,
 	.run = engine_run,
+	.run_group = engine_run_group,
 	.look = engine_look,
 	.read_file = engine_read_file,
 	.free = engine_free,

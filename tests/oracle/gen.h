@@ -20,27 +20,43 @@ struct gen_range {
 	uint64_t addr, len;
 };
 
+struct gen_known {
+	struct gen_range list[GEN_KNOWN];
+	unsigned count;
+};
+
 struct gen {
 	uint64_t rand;
 	unsigned weight[GEN_OPS_MAX]; /* of each op; 0: not in this sequence */
 	unsigned pages;		      /* of an arena that are used */
 	bool restores;		   /* see op_restore.c for what is not then */
 	unsigned restore_permille; /* so often is the step a restore */
+	unsigned threads_permille; /* and so often a group */
 	struct gen_range recent[GEN_RECENT]; /* mapped lately */
 	unsigned recent_count;
 	unsigned spaces; /* a bit for each that is there */
 	unsigned space;	 /* that the step at hand is for */
-	struct gen_known {
-		struct gen_range list[GEN_KNOWN];
-		unsigned count;
-	} known[STEPPER_SLOTS]; /* what is mapped there, as last seen */
+	struct gen_known known[STEPPER_SLOTS]; /* mapped, as last seen */
+	unsigned limited[STEPPER_SLOTS]; /* a bit for each limit that is low */
+	/* While the steps of a group are made. */
+	bool in_slice;
+	unsigned slice;		 /* that the step at hand is for */
+	unsigned file;		 /* that all prefer, or FILE_NONE */
+	struct gen_known mapped; /* in it, as far as one can tell */
+	bool grouped; /* the last step that was taken is a group; set by the
+			 caller */
 };
 
 /* @weights: of each op, 0 for what may not be used. */
 void gen_start(struct gen *g, uint64_t seed, const unsigned *weights);
-void gen_step(struct gen *g, struct step *s);
 
-/* Takes note of what a step did. */
+/*
+ * Makes the next step of a sequence, or the steps of a group, which never
+ * follows another.  How many: at most GROUP_STEPS.
+ */
+size_t gen_steps(struct gen *g, struct step *out);
+
+/* Takes note of what a step did that was taken. */
 void gen_learn(struct gen *g, const struct step *s, const struct outcome *o);
 
 /* Takes note of what is mapped in a space. */
@@ -65,6 +81,8 @@ void gen_inside(struct gen *g, uint64_t *addr, uint64_t *len);
 uint64_t gen_spot(struct gen *g);
 /* Bytes that are mapped in the space, or nearly so. */
 uint64_t gen_mapped(struct gen *g);
+/* Makes a step use only the pages of a file that are the slice's, if any. */
+void gen_fit_file(struct gen *g, uint64_t *offset, uint64_t *len);
 /* PROT_* bits that are in use. */
 uint64_t gen_prot(struct gen *g);
 

@@ -29,13 +29,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SCRATCH_BYTES OUTCOME_DATA_BYTES
+#define SCRATCH_BYTES (STEPPER_ALL_SLOTS * OUTCOME_DATA_BYTES)
 #define HEAP_START UINT64_C(0x160000000000)
 
 /* ---- Talking to a stepper ------------------------------------------------ */
 
-static void check_alive(struct kernel *k, unsigned space)
+static void check_alive(struct kernel *k, unsigned slot)
 {
+	unsigned space = k->serves[slot];
 	int status;
 
 	if (waitpid(k->at[space].pid, &status, WNOHANG) == 0)
@@ -44,43 +45,51 @@ static void check_alive(struct kernel *k, unsigned space)
 	    status);
 }
 
-static void wait_for_answer(struct kernel *k, unsigned space)
+void kernel_wait(struct kernel *k, unsigned slot, const uint32_t *word,
+		 uint32_t until)
 {
-	struct stepper_command *c = &k->slots[space].command;
 	struct timespec second = { 1, 0 };
+	uint32_t now;
+
+	while ((now = __atomic_load_n(word, __ATOMIC_SEQ_CST)) != until) {
+		if (syscall(SYS_futex, word, FUTEX_WAIT, now, &second, NULL,
+			    0) &&
+		    errno == ETIMEDOUT)
+			check_alive(k, slot);
+	}
+}
+
+static void wait_for_answer(struct kernel *k, unsigned slot)
+{
+	struct stepper_command *c = &k->slots[slot].command;
 
 	__atomic_store_n(&c->harness_sleeps, 1, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&c->turn, __ATOMIC_SEQ_CST) != STEPPER_DONE) {
-		if (syscall(SYS_futex, &c->turn, FUTEX_WAIT, STEPPER_ASKED,
-			    &second, NULL, 0) &&
-		    errno == ETIMEDOUT)
-			check_alive(k, space);
-	}
+	kernel_wait(k, slot, &c->turn, STEPPER_DONE);
 	__atomic_store_n(&c->harness_sleeps, 0, __ATOMIC_SEQ_CST);
 }
 
-static void ask(struct kernel *k, unsigned space)
+void kernel_last_command(struct kernel *k, unsigned slot)
 {
-	struct stepper_command *c = &k->slots[space].command;
+	struct stepper_command *c = &k->slots[slot].command;
 
 	__atomic_store_n(&c->turn, STEPPER_ASKED, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&c->stepper_sleeps, __ATOMIC_SEQ_CST))
 		syscall(SYS_futex, &c->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-void kernel_command(struct kernel *k, unsigned space)
+void kernel_command(struct kernel *k, unsigned slot)
 {
-	ask(k, space);
-	wait_for_answer(k, space);
+	kernel_last_command(k, slot);
+	wait_for_answer(k, slot);
 }
 
-int64_t kernel_call(struct kernel *k, unsigned space, const uint64_t call[7])
+int64_t kernel_call(struct kernel *k, unsigned slot, const uint64_t call[7])
 {
-	struct stepper_command *c = &k->slots[space].command;
+	struct stepper_command *c = &k->slots[slot].command;
 
 	c->kind = STEPPER_SYSCALL;
 	memcpy(c->args, call, sizeof(c->args));
-	kernel_command(k, space);
+	kernel_command(k, slot);
 	return c->result;
 }
 
@@ -106,6 +115,7 @@ static void attach(struct kernel *k, unsigned space, pid_t pid)
 		.pagemap = open_proc(pid, "pagemap", O_RDONLY),
 		.mem = open_proc(pid, "mem", O_RDWR),
 	};
+	k->serves[space] = space;
 	k->side.spaces |= 1U << space;
 }
 
@@ -149,7 +159,7 @@ void kernel_exit(struct kernel *k, unsigned space)
 	struct stepper_command *c = &k->slots[space].command;
 
 	c->kind = STEPPER_EXIT;
-	ask(k, space);
+	kernel_last_command(k, space);
 	if (waitpid(k->at[space].pid, NULL, 0) != k->at[space].pid)
 		die("cannot wait for space %u: %m", space);
 	detach(k, space);
@@ -224,16 +234,23 @@ static void drop_rights(void)
 		die("cannot drop a capability: %m");
 }
 
+static cpu_set_t all_cpus;
+
+const cpu_set_t *kernel_cpus(void)
+{
+	return &all_cpus;
+}
+
 static void stay_on_one_cpu(void)
 {
-	cpu_set_t may, one;
+	cpu_set_t one;
 	size_t n = 0;
 	int at;
 
-	if (sched_getaffinity(0, sizeof(may), &may))
+	if (sched_getaffinity(0, sizeof(all_cpus), &all_cpus))
 		die("no CPUs: %m");
-	at = getpid() % CPU_COUNT(&may);
-	while (!CPU_ISSET(n, &may) || at-- > 0)
+	at = getpid() % CPU_COUNT(&all_cpus);
+	while (!CPU_ISSET(n, &all_cpus) || at-- > 0)
 		n++;
 	CPU_ZERO(&one);
 	CPU_SET(n, &one);
@@ -439,7 +456,7 @@ static void kernel_free(struct side *side)
 		detach(k, i);
 	}
 	files_close(&k->files);
-	munmap(k->slots, STEPPER_SLOTS * sizeof(struct stepper_slot));
+	munmap(k->slots, sizeof(struct stepper_shared));
 	msn_close(k->shared);
 	msn_close(k->scratch);
 	free(k);
@@ -449,6 +466,7 @@ static const struct side_ops kernel_ops = {
 	.name = "kernel",
 	.can = kernel_can,
 	.run = kernel_run,
+	.run_group = kernel_run_group,
 	.look = kernel_look,
 	.read_file = kernel_read_file,
 	.free = kernel_free,
@@ -465,7 +483,7 @@ static int make_memory(const char *name, size_t bytes)
 
 struct kernel *kernel_new(void)
 {
-	size_t bytes = STEPPER_SLOTS * sizeof(struct stepper_slot);
+	size_t bytes = sizeof(struct stepper_shared);
 	struct kernel *k = msn_alloc(sizeof(*k));
 	pid_t pid;
 

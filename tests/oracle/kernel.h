@@ -9,6 +9,7 @@
 #include "oracle/files.h"
 #include "oracle/side.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -58,21 +59,39 @@ struct kernel_process {
 struct kernel {
 	struct side side;
 	struct files files;
-	struct stepper_slot *slots;
-	int shared, scratch; /* scratch: for copies in and out */
+	struct stepper_slot *slots; /* STEPPER_ALL_SLOTS of them */
+	int shared, scratch;	    /* scratch: for copies in and out */
 	struct kernel_process at[STEPPER_SLOTS];
+	unsigned serves[STEPPER_ALL_SLOTS]; /* the space behind a slot */
 	struct kernel_layout layout;
 };
 
 struct kernel *kernel_new(void);
 
+/*
+ * The slot of who runs a step: the first thread of a space has the space's, and
+ * each thread of a group its own.  One thread of this process at a time uses a
+ * slot; several may use different ones.
+ */
+static inline unsigned kernel_slot(const struct step *s)
+{
+	return s->thread ? STEPPER_SLOTS + s->thread - 1 : s->space;
+}
+
 /* Runs what is in the slot's command. */
-void kernel_command(struct kernel *k, unsigned space);
+void kernel_command(struct kernel *k, unsigned slot);
+
+/* The same without an answer: who serves the slot ends by it. */
+void kernel_last_command(struct kernel *k, unsigned slot);
+
+/* Waits for a word of a slot that its stepper sets, or the kernel for it. */
+void kernel_wait(struct kernel *k, unsigned slot, const uint32_t *word,
+		 uint32_t until);
 
 /* A system call: its number and its arguments. */
-int64_t kernel_call(struct kernel *k, unsigned space, const uint64_t call[7]);
-#define KERNEL_CALL(k, space, ...)                                             \
-	kernel_call((k), (space), (const uint64_t[7]){ __VA_ARGS__ })
+int64_t kernel_call(struct kernel *k, unsigned slot, const uint64_t call[7]);
+#define KERNEL_CALL(k, slot, ...)                                              \
+	kernel_call((k), (slot), (const uint64_t[7]){ __VA_ARGS__ })
 
 /* setrlimit(2) of a soft limit.  0 or -errno. */
 int64_t kernel_set_limit(struct kernel *k, unsigned space,
@@ -87,21 +106,30 @@ void kernel_leave_limits(void);
 
 /*
  * Once: gives up CAP_IPC_LOCK, which would lift one of these limits, and stays
- * on one CPU, with all that is started.  The kernel keeps lists of pages for
- * each CPU and sees those of another too late: what MADV_FREE, MADV_PAGEOUT
- * and the like do would depend on where a step ran before.  Since one waits
- * for the other all the time, it costs nothing.
+ * on one CPU, with all that is started but the threads of groups.  The kernel
+ * keeps lists of pages for each CPU and sees those of another too late: what
+ * MADV_FREE, MADV_PAGEOUT and the like do would depend on where a step ran
+ * before.  Since one waits for the other all the time, it costs nothing.
  */
 void kernel_prepare(void);
+
+/* Where threads of groups may run: on every CPU that there was. */
+const cpu_set_t *kernel_cpus(void);
 
 /* Forks @space into @child; ends @space. */
 int64_t kernel_fork(struct kernel *k, unsigned space, unsigned child);
 void kernel_exit(struct kernel *k, unsigned space);
 
-/* The slot's data, and where the stepper sees it. */
-static inline unsigned char *kernel_data(struct kernel *k, unsigned space)
+/* The slot's data; stepper_data() is where the stepper sees it. */
+static inline unsigned char *kernel_data(struct kernel *k, unsigned slot)
 {
-	return k->slots[space].data;
+	return k->slots[slot].data;
+}
+
+/* Each slot has a part of the scratch file of its own. */
+static inline uint64_t kernel_scratch(unsigned slot)
+{
+	return (uint64_t)slot * OUTCOME_DATA_BYTES;
 }
 
 /* The stepper's descriptor of a file. */
@@ -111,9 +139,25 @@ static inline uint64_t kernel_fd(uint64_t file)
 					 : (uint64_t)-1;
 }
 
+/* ---- kernel_group.c ------------------------------------------------------ */
+
+/*
+ * Looks at what the spaces of a group have mapped, at their limits and at the
+ * files; notes which threads use files.  NULL, or why the steps do not go
+ * together in this state.
+ */
+const char *kernel_group_forbidden(struct kernel *k, struct group *g);
+
+/* See struct side_ops. */
+void kernel_run_group(struct side *side, const struct group *g,
+		      struct outcome **out);
+
 /* kernel_look.c: see struct side_ops. */
 void kernel_look(struct side *side, unsigned space, unsigned detail,
 		 const struct view *model, struct view *out);
+
+/* The smaps of a space, until the next call. */
+const char *kernel_read_smaps(struct kernel *k, unsigned space);
 
 /* Does this kernel have what looking needs?  Text why not, or NULL. */
 const char *kernel_cannot_look(void);

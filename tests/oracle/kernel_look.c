@@ -20,8 +20,7 @@
 
 #define ENTRIES 512
 
-static void read_smaps(struct kernel *k, unsigned space, unsigned detail,
-		       struct view *out)
+const char *kernel_read_smaps(struct kernel *k, unsigned space)
 {
 	static char buf[1 << 20];
 	size_t len = 0;
@@ -35,7 +34,16 @@ static void read_smaps(struct kernel *k, unsigned space, unsigned detail,
 	} while (n > 0 && len < sizeof(buf));
 	if (n < 0 || len == sizeof(buf))
 		die("cannot read smaps of space %u: %m", space);
-	text_normalise(out, buf, len, detail);
+	buf[len] = '\0';
+	return buf;
+}
+
+static void read_smaps(struct kernel *k, unsigned space, unsigned detail,
+		       struct view *out)
+{
+	const char *text = kernel_read_smaps(k, space);
+
+	text_normalise(out, text, strlen(text), detail);
 }
 
 /* Where pages that are found go. */

@@ -20,7 +20,7 @@
 	static void kernel_##name(struct kernel *k, const struct step *s,      \
 				  struct outcome *o)                           \
 	{                                                                      \
-		o->result = KERNEL_CALL(k, s->space, (nr), s->args[0],         \
+		o->result = KERNEL_CALL(k, kernel_slot(s), (nr), s->args[0],   \
 					s->args[1], s->args[2], s->args[3],    \
 					s->args[4], s->args[5]);               \
 	}
@@ -39,12 +39,31 @@
 /* Makers of numbers for calls that begin with a range. */
 static inline void make_range(struct gen *g, struct step *s)
 {
-	if (gen_percent(g, 50)) {
+	if (gen_percent(g, g->in_slice ? 80 : 50)) {
 		gen_inside(g, &s->args[0], &s->args[1]);
 		return;
 	}
 	s->args[0] = gen_addr(g);
 	s->args[1] = gen_wild_len(g);
+}
+
+/* May it run beside others?  (struct op.)  Its ranges are in the slice. */
+static inline bool keeps_to_ranges(const struct step *s, unsigned slice)
+{
+	for (size_t i = 0; i < MSN_ARRAY_LEN(s->op->ranges); i++) {
+		const struct op_range *r = &s->op->ranges[i];
+
+		if (r->used &&
+		    !slice_has(slice, s->args[r->addr], s->args[r->len]))
+			return false;
+	}
+	return true;
+}
+
+/* The same of a word. */
+static inline bool keeps_to_word(const struct step *s, unsigned slice)
+{
+	return slice_has(slice, s->args[0], 4);
 }
 
 /* Rights that only an invalid prot has. */

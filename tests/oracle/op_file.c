@@ -20,7 +20,7 @@ static uint64_t pick_file(struct gen *g)
 		FILE_TMP, FILE_TMP, FILE_SEALED, FILE_SEALED_FUTURE
 	};
 
-	return GEN_ONE_OF(g, files);
+	return g->file ? g->file : GEN_ONE_OF(g, files);
 }
 
 static int fd_of(const struct kernel *k, const struct step *s)
@@ -35,6 +35,18 @@ static uint64_t pick_offset(struct gen *g)
 	return gen_percent(g, 70) ? page : page + gen_pick(g, 4096);
 }
 
+static unsigned used_file(const struct step *s)
+{
+	return (unsigned)s->args[0];
+}
+
+/* The slice's own pages of a file that is there. */
+static bool bytes_keep_to(const struct step *s, unsigned slice)
+{
+	return s->args[0] != FILE_NONE && s->args[0] < FILE_PIPE &&
+	       slice_has_bytes(slice, s->args[1], s->args[2]);
+}
+
 /* ---- write --------------------------------------------------------------- */
 
 static void make_write(struct gen *g, struct step *s)
@@ -43,6 +55,7 @@ static void make_write(struct gen *g, struct step *s)
 	s->args[1] = pick_offset(g);
 	s->args[2] = gen_pick(g, 3 * 4096);
 	s->args[3] = gen_pick(g, 256);
+	gen_fit_file(g, &s->args[1], &s->args[2]);
 }
 
 static size_t write_len(const struct step *s)
@@ -72,6 +85,8 @@ const struct op op_write = {
 	.args = { "file", "offset", "len", "byte" },
 	.weight = 2,
 	.make = make_write,
+	.beside = bytes_keep_to,
+	.file = used_file,
 	.kernel = kernel_write,
 	.engine = run_write,
 };
@@ -111,6 +126,7 @@ static void make_allocate(struct gen *g, struct step *s)
 {
 	make_truncate(g, s);
 	s->args[2] = 1 + gen_pick(g, 6 * 4096);
+	gen_fit_file(g, &s->args[1], &s->args[2]);
 }
 
 static void kernel_allocate(struct kernel *k, const struct step *s,
@@ -134,6 +150,8 @@ const struct op op_allocate = {
 	.args = { "file", "offset", "len" },
 	.weight = 1,
 	.make = make_allocate,
+	.beside = bytes_keep_to,
+	.file = used_file,
 	.kernel = kernel_allocate,
 	.engine = run_allocate,
 };
@@ -145,6 +163,7 @@ static void make_punch(struct gen *g, struct step *s)
 	s->args[0] = pick_file(g);
 	s->args[1] = gen_pick(g, FILE_MAX_PAGES / 2) * 4096;
 	s->args[2] = (1 + gen_pick(g, 4)) * 4096;
+	gen_fit_file(g, &s->args[1], &s->args[2]);
 }
 
 /* Whole pages: mappables know no others. */
@@ -178,6 +197,8 @@ const struct op op_punch = {
 	.args = { "file", "offset", "len" },
 	.weight = 2,
 	.make = make_punch,
+	.beside = bytes_keep_to,
+	.file = used_file,
 	.kernel = kernel_punch,
 	.engine = run_punch,
 };

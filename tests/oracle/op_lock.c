@@ -23,6 +23,7 @@ const struct op op_mlock = {
 	.weight = 3,
 	.ranges = { { true, 0, 1 } },
 	.make = make_range,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_mlock,
 	.engine = run_mlock,
 };
@@ -43,6 +44,7 @@ const struct op op_mlock2 = {
 	.weight = 3,
 	.ranges = { { true, 0, 1 } },
 	.make = make_mlock2,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_mlock2,
 	.engine = run_mlock2,
 };
@@ -57,6 +59,7 @@ const struct op op_munlock = {
 	.weight = 4,
 	.ranges = { { true, 0, 1 } },
 	.make = make_range,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_munlock,
 	.engine = run_munlock,
 };
@@ -124,6 +127,7 @@ const struct op op_msync = {
 	.weight = 3,
 	.ranges = { { true, 0, 1 } },
 	.make = make_msync,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_msync,
 	.engine = run_msync,
 };
@@ -146,16 +150,21 @@ static bool is_too_long(const struct step *s, struct outcome *o)
 	return true;
 }
 
+static bool mincore_keeps_to(const struct step *s, unsigned slice)
+{
+	return slice_has(slice, s->args[0], s->args[1]);
+}
+
 static void kernel_mincore(struct kernel *k, const struct step *s,
 			   struct outcome *o)
 {
-	unsigned char *data = kernel_data(k, s->space);
+	unsigned char *data = kernel_data(k, kernel_slot(s));
 
 	if (is_too_long(s, o))
 		return;
 	memset(data, 0xff, vector_len(s));
-	o->result = KERNEL_CALL(k, s->space, SYS_mincore, s->args[0],
-				s->args[1], stepper_data(s->space));
+	o->result = KERNEL_CALL(k, kernel_slot(s), SYS_mincore, s->args[0],
+				s->args[1], stepper_data(kernel_slot(s)));
 	o->len = o->result ? 0 : vector_len(s);
 	memcpy(o->data, data, o->len);
 }
@@ -177,6 +186,7 @@ const struct op op_mincore = {
 	.args = { "addr", "len" },
 	.weight = 4,
 	.make = make_range,
+	.beside = mincore_keeps_to,
 	.kernel = kernel_mincore,
 	.engine = run_mincore,
 };
@@ -189,6 +199,12 @@ static void make_mseal(struct gen *g, struct step *s)
 	s->args[2] = gen_percent(g, 95) ? 0 : gen_pick(g, 3);
 }
 
+/* The common slice has to be unmapped afterwards. */
+static bool mseal_keeps_to(const struct step *s, unsigned slice)
+{
+	return slice != SLICE_COMMON && keeps_to_ranges(s, slice);
+}
+
 OP_KERNEL(mseal, SYS_mseal)
 OP_ENGINE(mseal, msn_mm_mseal(mm, a[0], a[1], a[2]))
 
@@ -199,6 +215,7 @@ const struct op op_mseal = {
 	.weight = 1,
 	.ranges = { { true, 0, 1 } },
 	.make = make_mseal,
+	.beside = mseal_keeps_to,
 	.kernel = kernel_mseal,
 	.engine = run_mseal,
 };
@@ -251,6 +268,7 @@ const struct op op_madvise = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_madvise,
 	.is_left_out = madvise_is_left_out,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_madvise,
 	.engine = run_madvise,
 };

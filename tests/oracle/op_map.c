@@ -52,14 +52,22 @@ static uint64_t mmap_extras(struct gen *g)
 	return flags;
 }
 
+/* The file behind the mapping, if it is one with pages. */
+static unsigned mmap_file(const struct step *s)
+{
+	if (s->args[3] & MAP_ANONYMOUS || s->args[4] >= FILE_ZERO)
+		return FILE_NONE;
+	return (unsigned)s->args[4];
+}
+
 static void make_mmap(struct gen *g, struct step *s)
 {
-	bool anonymous = gen_percent(g, 60);
+	bool anonymous = gen_percent(g, g->in_slice ? 45 : 60);
 	uint64_t flags = mmap_type(g) | mmap_extras(g);
 
 	if (anonymous)
 		flags |= MAP_ANONYMOUS;
-	if (gen_percent(g, 45))
+	if (g->in_slice || gen_percent(g, 45))
 		flags |= MAP_FIXED;
 	if ((flags & MAP_TYPE) == MAP_SHARED_VALIDATE && gen_percent(g, 20))
 		flags |= MAP_SYNC;
@@ -71,6 +79,7 @@ static void make_mmap(struct gen *g, struct step *s)
 	if (gen_percent(g, 1))
 		s->args[2] |= PROT_UNKNOWN;
 	s->args[4] = anonymous && gen_percent(g, 90) ? (uint64_t)FILE_NONE
+		     : g->file			     ? g->file
 						     : gen_pick(g, FILE_COUNT);
 	s->args[5] = gen_percent(g, 85) ? gen_pick(g, 10) * 4096
 					: gen_pick(g, 2) * 2048;
@@ -80,6 +89,8 @@ static void make_mmap(struct gen *g, struct step *s)
 	if (gen_percent(g, 1))
 		s->args[5] = UINT64_MAX - 4095 - gen_pick(g, 3) * 4096;
 	s->args[3] = flags;
+	if (mmap_file(s) != FILE_NONE)
+		gen_fit_file(g, &s->args[5], &s->args[1]);
 }
 
 /* See changed[] in text.c. */
@@ -97,12 +108,28 @@ static bool mmap_is_left_out(const struct step *s)
 	       s->args[3] & (MAP_POPULATE | MAP_LOCKED);
 }
 
+/*
+ * Where it goes must not depend on what others have mapped.  What grows down
+ * over a file would come to pages of other slices.
+ */
+static bool mmap_keeps_to(const struct step *s, unsigned slice)
+{
+	bool fixed = s->args[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+	bool has_file = mmap_file(s) != FILE_NONE;
+
+	if (!fixed || !keeps_to_ranges(s, slice))
+		return false;
+	if (s->args[3] & MAP_GROWSDOWN && (has_file || slice != SLICE_STACKS))
+		return false;
+	return !has_file || slice_has_bytes(slice, s->args[5], s->args[1]);
+}
+
 static void kernel_mmap(struct kernel *k, const struct step *s,
 			struct outcome *o)
 {
-	o->result = KERNEL_CALL(k, s->space, SYS_mmap, s->args[0], s->args[1],
-				s->args[2], s->args[3], kernel_fd(s->args[4]),
-				s->args[5]);
+	o->result = KERNEL_CALL(k, kernel_slot(s), SYS_mmap, s->args[0],
+				s->args[1], s->args[2], s->args[3],
+				kernel_fd(s->args[4]), s->args[5]);
 }
 
 static void run_mmap(struct engine *e, const struct step *s, struct outcome *o)
@@ -119,6 +146,8 @@ const struct op op_mmap = {
 	.ranges = { { true, 0, 1 } },
 	.make = make_mmap,
 	.is_left_out = mmap_is_left_out,
+	.beside = mmap_keeps_to,
+	.file = mmap_file,
 	.kernel = kernel_mmap,
 	.engine = run_mmap,
 };
@@ -136,6 +165,7 @@ const struct op op_munmap = {
 	.weight = 7,
 	.ranges = { { true, 0, 1 } },
 	.make = make_range,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_munmap,
 	.engine = run_munmap,
 };
@@ -165,6 +195,7 @@ const struct op op_mprotect = {
 	.weight = 10,
 	.ranges = { { true, 0, 1 } },
 	.make = make_mprotect,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_mprotect,
 	.engine = run_mprotect,
 };
@@ -195,6 +226,31 @@ static void make_mremap(struct gen *g, struct step *s)
 		s->args[4] = gen_addr(g);
 }
 
+/*
+ * It moves to a place that is said, or not at all.  What MREMAP_DONTUNMAP
+ * leaves behind may count as locked for good, and so not in the common slice.
+ */
+static bool mremap_keeps_to(const struct step *s, unsigned slice)
+{
+	if (!slice_has(slice, s->args[0], s->args[1]) ||
+	    !slice_has(slice, s->args[0], s->args[2]))
+		return false;
+	switch (s->args[3]) {
+	case 0:
+		return true;
+	case MREMAP_MAYMOVE:
+		return s->args[1] > 0 && s->args[2] <= s->args[1];
+	case MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP:
+		if (slice == SLICE_COMMON)
+			return false;
+		__attribute__((fallthrough));
+	case MREMAP_MAYMOVE | MREMAP_FIXED:
+		return slice_has(slice, s->args[4], s->args[2]);
+	default:
+		return false;
+	}
+}
+
 OP_KERNEL(mremap, SYS_mremap)
 
 static void run_mremap(struct engine *e, const struct step *s,
@@ -214,6 +270,7 @@ const struct op op_mremap = {
 	.weight = 12,
 	.ranges = { { true, 0, 1 }, { true, 4, 2 } },
 	.make = make_mremap,
+	.beside = mremap_keeps_to,
 	.kernel = kernel_mremap,
 	.engine = run_mremap,
 };

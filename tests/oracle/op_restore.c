@@ -55,8 +55,8 @@ static struct msn_mm *empty_space(struct engine *e)
 	return mm;
 }
 
-static int clone(struct msn_store *store, struct msn_uid uid, struct msn_mm *to,
-		 struct msn_failure *why)
+static int clone_into(struct msn_store *store, struct msn_uid uid,
+		      struct msn_mm *to, struct msn_failure *why)
 {
 	struct msn_opened *opened;
 	int rc = msn_open_snapshot(&opened, store, uid,
@@ -88,7 +88,7 @@ static int save_and_restore(struct msn_mm *from, struct msn_mm *to,
 	rc = msn_save(from, store, &(struct msn_save_opts){ 0 }, &uid, NULL,
 		      &why);
 	if (rc == 0)
-		rc = clone(store, uid, to, &why);
+		rc = clone_into(store, uid, to, &why);
 	if (rc)
 		fprintf(stderr, "restore: %s\n", why.text);
 	msn_store_close(store);

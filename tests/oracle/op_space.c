@@ -201,13 +201,20 @@ static void make_mbind(struct gen *g, struct step *s)
 	s->args[5] = gen_percent(g, 60) ? 0 : gen_pick(g, 16);
 }
 
+/* Whether a page may be moved depends on who else has it. */
+static bool mbind_keeps_to(const struct step *s, unsigned slice)
+{
+	return s->args[5] == 0 && keeps_to_ranges(s, slice);
+}
+
 static void kernel_mbind(struct kernel *k, const struct step *s,
 			 struct outcome *o)
 {
-	memset(kernel_data(k, s->space), 0, STEPPER_DATA_BYTES);
-	memcpy(kernel_data(k, s->space), &s->args[3], 8);
-	o->result = KERNEL_CALL(k, s->space, SYS_mbind, s->args[0], s->args[1],
-				s->args[2], stepper_data(s->space), s->args[4],
+	memset(kernel_data(k, kernel_slot(s)), 0, STEPPER_DATA_BYTES);
+	memcpy(kernel_data(k, kernel_slot(s)), &s->args[3], 8);
+	o->result = KERNEL_CALL(k, kernel_slot(s), SYS_mbind, s->args[0],
+				s->args[1], s->args[2],
+				stepper_data(kernel_slot(s)), s->args[4],
 				s->args[5]);
 }
 
@@ -228,6 +235,7 @@ const struct op op_mbind = {
 	.weight = 2,
 	.ranges = { { true, 0, 1 } },
 	.make = make_mbind,
+	.beside = mbind_keeps_to,
 	.kernel = kernel_mbind,
 	.engine = run_mbind,
 };
@@ -243,19 +251,24 @@ static void make_get_mempolicy(struct gen *g, struct step *s)
 	s->args[2] = gen_pick(g, 16) & ~UINT64_C(2);
 }
 
+static bool get_mempolicy_keeps_to(const struct step *s, unsigned slice)
+{
+	return slice_has(slice, s->args[0], 1);
+}
+
 static void kernel_get_mempolicy(struct kernel *k, const struct step *s,
 				 struct outcome *o)
 {
-	unsigned char *data = kernel_data(k, s->space);
-	uint64_t at = stepper_data(s->space);
+	unsigned char *data = kernel_data(k, kernel_slot(s));
+	uint64_t at = stepper_data(kernel_slot(s));
 
 	if (s->args[1] > 8 * STEPPER_DATA_BYTES - 64 * 8) {
 		o->result = -E2BIG;
 		return;
 	}
 	memset(data, 0xff, 16);
-	o->result = KERNEL_CALL(k, s->space, SYS_get_mempolicy, at, at + 8,
-				s->args[1], s->args[0], s->args[2]);
+	o->result = KERNEL_CALL(k, kernel_slot(s), SYS_get_mempolicy, at,
+				at + 8, s->args[1], s->args[0], s->args[2]);
 	o->len = o->result ? 0 : 16;
 	memcpy(o->data, data, o->len);
 }
@@ -284,6 +297,7 @@ const struct op op_get_mempolicy = {
 	.args = { "addr", "maxnode", "flags" },
 	.weight = 1,
 	.make = make_get_mempolicy,
+	.beside = get_mempolicy_keeps_to,
 	.kernel = kernel_get_mempolicy,
 	.engine = run_get_mempolicy,
 };

@@ -50,12 +50,12 @@ static void make_store(struct gen *g, struct step *s)
 static void kernel_touch(struct kernel *k, const struct step *s,
 			 struct outcome *o, enum stepper_kind kind)
 {
-	struct stepper_command *c = &k->slots[s->space].command;
+	struct stepper_command *c = &k->slots[kernel_slot(s)].command;
 
 	c->kind = kind;
 	c->args[0] = s->args[0];
 	c->args[1] = touch_len(s);
-	kernel_command(k, s->space);
+	kernel_command(k, kernel_slot(s));
 	o->result = c->result;
 	o->signal = c->signal;
 	o->code = c->signal ? c->code : 0;
@@ -67,13 +67,13 @@ static void kernel_load(struct kernel *k, const struct step *s,
 {
 	kernel_touch(k, s, o, STEPPER_LOAD);
 	o->len = (size_t)o->result;
-	memcpy(o->data, kernel_data(k, s->space), o->len);
+	memcpy(o->data, kernel_data(k, kernel_slot(s)), o->len);
 }
 
 static void kernel_store(struct kernel *k, const struct step *s,
 			 struct outcome *o)
 {
-	pattern(kernel_data(k, s->space), touch_len(s), s->args[2]);
+	pattern(kernel_data(k, kernel_slot(s)), touch_len(s), s->args[2]);
 	kernel_touch(k, s, o, STEPPER_STORE);
 }
 
@@ -100,8 +100,8 @@ static int touch_byte(struct msn_mm *mm, uint64_t addr, unsigned char *byte,
 	size_t done;
 
 	if (rc < 0)
-		die("fault at %#llx: %s", (unsigned long long)addr,
-		    strerror(-rc));
+		broken("fault at %#llx: %s", (unsigned long long)addr,
+		       strerror(-rc));
 	if (rc > 0) {
 		set_signal(o, rc, addr);
 		return rc;
@@ -109,9 +109,13 @@ static int touch_byte(struct msn_mm *mm, uint64_t addr, unsigned char *byte,
 	rc = access == MSN_ACCESS_READ
 		     ? msn_mm_copy_in(mm, addr, byte, 1, io, &done)
 		     : msn_mm_copy_out(mm, addr, byte, 1, io, &done);
+	if (rc && slice_has(SLICE_COMMON, addr, 1)) {
+		set_signal(o, MSN_MM_E_MAPERR, addr); /* somebody was faster */
+		return rc;
+	}
 	if (rc)
-		die("no access at %#llx after its fault: %s",
-		    (unsigned long long)addr, strerror(-rc));
+		broken("no access at %#llx after its fault: %s",
+		       (unsigned long long)addr, strerror(-rc));
 	return 0;
 }
 
@@ -145,6 +149,7 @@ const struct op op_load = {
 	.weight = 10,
 	.ranges = { { true, 0, 1 } },
 	.make = make_load,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_load,
 	.engine = run_load,
 };
@@ -155,6 +160,7 @@ const struct op op_store = {
 	.weight = 14,
 	.ranges = { { true, 0, 1 } },
 	.make = make_store,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_store,
 	.engine = run_store,
 };
@@ -177,11 +183,14 @@ static void make_copy_out(struct gen *g, struct step *s)
 static void kernel_copy_in(struct kernel *k, const struct step *s,
 			   struct outcome *o)
 {
-	o->result = KERNEL_CALL(k, s->space, SYS_pwrite64, STEPPER_FD_SCRATCH,
-				s->args[0], copy_len(s), 0);
+	uint64_t at = kernel_scratch(kernel_slot(s));
+
+	o->result =
+		KERNEL_CALL(k, kernel_slot(s), SYS_pwrite64, STEPPER_FD_SCRATCH,
+			    s->args[0], copy_len(s), at);
 	if (o->result > 0) {
 		o->len = (size_t)o->result;
-		if (msn_pread_full(k->scratch, o->data, o->len, 0) !=
+		if (msn_pread_full(k->scratch, o->data, o->len, at) !=
 		    (ssize_t)o->len)
 			die("cannot read the scratch file");
 	}
@@ -190,11 +199,14 @@ static void kernel_copy_in(struct kernel *k, const struct step *s,
 static void kernel_copy_out(struct kernel *k, const struct step *s,
 			    struct outcome *o)
 {
+	uint64_t at = kernel_scratch(kernel_slot(s));
+
 	pattern(o->data, copy_len(s), s->args[2]);
-	if (msn_pwrite_full(k->scratch, o->data, copy_len(s), 0))
+	if (msn_pwrite_full(k->scratch, o->data, copy_len(s), at))
 		die("cannot write the scratch file");
-	o->result = KERNEL_CALL(k, s->space, SYS_pread64, STEPPER_FD_SCRATCH,
-				s->args[0], copy_len(s), 0);
+	o->result =
+		KERNEL_CALL(k, kernel_slot(s), SYS_pread64, STEPPER_FD_SCRATCH,
+			    s->args[0], copy_len(s), at);
 }
 
 static void engine_copy(struct engine *e, const struct step *s,
@@ -234,6 +246,7 @@ const struct op op_copy_in = {
 	.weight = 4,
 	.ranges = { { true, 0, 1 } },
 	.make = make_copy,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_copy_in,
 	.engine = run_copy_in,
 };
@@ -245,6 +258,7 @@ const struct op op_copy_out = {
 	.weight = 4,
 	.ranges = { { true, 0, 1 } },
 	.make = make_copy_out,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_copy_out,
 	.engine = run_copy_out,
 };
@@ -253,8 +267,9 @@ const struct op op_copy_out = {
 static void kernel_zero_out(struct kernel *k, const struct step *s,
 			    struct outcome *o)
 {
-	o->result = KERNEL_CALL(k, s->space, SYS_pread64, kernel_fd(FILE_ZERO),
-				s->args[0], copy_len(s), 0);
+	o->result =
+		KERNEL_CALL(k, kernel_slot(s), SYS_pread64,
+			    kernel_fd(FILE_ZERO), s->args[0], copy_len(s), 0);
 }
 
 static void run_zero_out(struct engine *e, const struct step *s,
@@ -275,6 +290,7 @@ const struct op op_zero_out = {
 	.weight = 2,
 	.ranges = { { true, 0, 1 } },
 	.make = make_copy,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_zero_out,
 	.engine = run_zero_out,
 };
@@ -326,6 +342,7 @@ const struct op op_vm_read = {
 	.weight = 1,
 	.ranges = { { true, 0, 1 } },
 	.make = make_copy,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_vm_read,
 	.engine = run_vm_read,
 };
@@ -337,6 +354,7 @@ const struct op op_vm_write = {
 	.weight = 1,
 	.ranges = { { true, 0, 1 } },
 	.make = make_copy_out,
+	.beside = keeps_to_ranges,
 	.kernel = kernel_vm_write,
 	.engine = run_vm_write,
 };
@@ -351,6 +369,15 @@ static int64_t mem_result(ssize_t n)
 	return errno == EIO || errno == EINVAL ? -EFAULT : -errno;
 }
 
+/*
+ * Only where no stack is: there the limits of this process are no matter, which
+ * are one for all threads.
+ */
+static bool debugger_keeps_to(const struct step *s, unsigned slice)
+{
+	return slice != SLICE_STACKS && keeps_to_ranges(s, slice);
+}
+
 static void kernel_peek(struct kernel *k, const struct step *s,
 			struct outcome *o)
 {
@@ -358,10 +385,12 @@ static void kernel_peek(struct kernel *k, const struct step *s,
 
 	if (!copy_len(s)) /* a file would mind its offset */
 		return;
-	kernel_take_limits(k, s->space);
+	if (!s->thread)
+		kernel_take_limits(k, s->space);
 	n = pread(k->at[s->space].mem, o->data, copy_len(s), (off_t)s->args[0]);
 	o->result = mem_result(n);
-	kernel_leave_limits();
+	if (!s->thread)
+		kernel_leave_limits();
 	o->len = n > 0 ? (size_t)n : 0;
 }
 
@@ -371,10 +400,12 @@ static void kernel_poke(struct kernel *k, const struct step *s,
 	if (!copy_len(s))
 		return;
 	pattern(o->data, copy_len(s), s->args[2]);
-	kernel_take_limits(k, s->space);
+	if (!s->thread)
+		kernel_take_limits(k, s->space);
 	o->result = mem_result(pwrite(k->at[s->space].mem, o->data, copy_len(s),
 				      (off_t)s->args[0]));
-	kernel_leave_limits();
+	if (!s->thread)
+		kernel_leave_limits();
 }
 
 static void run_peek(struct engine *e, const struct step *s, struct outcome *o)
@@ -396,6 +427,7 @@ const struct op op_peek = {
 	.weight = 2,
 	.ranges = { { true, 0, 1 } },
 	.make = make_copy,
+	.beside = debugger_keeps_to,
 	.kernel = kernel_peek,
 	.engine = run_peek,
 };
@@ -407,6 +439,7 @@ const struct op op_poke = {
 	.weight = 2,
 	.ranges = { { true, 0, 1 } },
 	.make = make_copy_out,
+	.beside = debugger_keeps_to,
 	.kernel = kernel_poke,
 	.engine = run_poke,
 };

@@ -36,11 +36,11 @@ static void make_swap32(struct gen *g, struct step *s)
 static void kernel_word(struct kernel *k, const struct step *s,
 			struct outcome *o, enum stepper_kind kind)
 {
-	struct stepper_command *c = &k->slots[s->space].command;
+	struct stepper_command *c = &k->slots[kernel_slot(s)].command;
 
 	c->kind = kind;
 	memcpy(c->args, s->args, 3 * sizeof(uint64_t));
-	kernel_command(k, s->space);
+	kernel_command(k, kernel_slot(s));
 	o->result = c->signal ? -EFAULT : c->result;
 }
 
@@ -102,6 +102,7 @@ const struct op op_cas = {
 	.args = { "addr", "expected", "desired" },
 	.weight = 2,
 	.make = make_cas,
+	.beside = keeps_to_word,
 	.kernel = kernel_cas,
 	.engine = run_cas,
 };
@@ -112,6 +113,7 @@ const struct op op_load32 = {
 	.args = { "addr" },
 	.weight = 1,
 	.make = make_load32,
+	.beside = keeps_to_word,
 	.kernel = kernel_load32,
 	.engine = run_load32,
 };
@@ -122,6 +124,7 @@ const struct op op_swap32 = {
 	.args = { "addr", "value" },
 	.weight = 1,
 	.make = make_swap32,
+	.beside = keeps_to_word,
 	.kernel = kernel_swap32,
 	.engine = run_swap32,
 };
@@ -163,6 +166,12 @@ static bool process_vm_is_left_out(const struct step *s)
 	       a[VM_THERE] < a[VM_ADDR] + a[VM_LEN];
 }
 
+/* Another space's slice may be somebody else's. */
+static bool process_vm_keeps_to(const struct step *s, unsigned slice)
+{
+	return s->args[VM_OTHER] == s->space && keeps_to_ranges(s, slice);
+}
+
 static void kernel_process_vm(struct kernel *k, const struct step *s,
 			      struct outcome *o, long nr)
 {
@@ -170,14 +179,14 @@ static void kernel_process_vm(struct kernel *k, const struct step *s,
 		{ (void *)(uintptr_t)s->args[VM_ADDR], s->args[VM_LEN] },
 		{ (void *)(uintptr_t)s->args[VM_THERE], s->args[VM_THERE_LEN] },
 	};
-	uint64_t at = stepper_data(s->space);
+	uint64_t at = stepper_data(kernel_slot(s));
 
 	if (!has_other(s, k->side.spaces)) {
 		o->result = -ESRCH;
 		return;
 	}
-	memcpy(kernel_data(k, s->space), list, sizeof(list));
-	o->result = KERNEL_CALL(k, s->space, (uint64_t)nr,
+	memcpy(kernel_data(k, kernel_slot(s)), list, sizeof(list));
+	o->result = KERNEL_CALL(k, kernel_slot(s), (uint64_t)nr,
 				(uint64_t)k->at[s->args[VM_OTHER]].pid, at, 1,
 				at + sizeof(list[0]), 1, s->args[VM_FLAGS]);
 }
@@ -230,6 +239,7 @@ run_process_vm(struct engine *e, const struct step *s, struct outcome *o,
 			    { true, VM_THERE, VM_THERE_LEN } },                \
 		.make = make_process_vm,                                       \
 		.is_left_out = process_vm_is_left_out,                         \
+		.beside = process_vm_keeps_to,                                 \
 		.kernel = kernel_##call,                                       \
 		.engine = run_##call,                                          \
 	};

@@ -6,7 +6,7 @@
  *    oracle [--seed N] [--steps N] [--seconds N] [--only CALL,...]
  *           [--without CALL,...] [--ignore FACET,...] [--no-fork] [--self]
  *           [--failures N] [--length N] [--shrink-seconds N] [--stats]
- *           [--save-restore PERMILLE]
+ *           [--save-restore PERMILLE] [--threads PERMILLE]
  *    oracle --replay FILE...
  *
  * README.md says how to read what it prints.  Ends with 0 if everything agreed,
@@ -27,6 +27,12 @@
 #include <string.h>
 #include <time.h>
 
+/* So many steps of a thousand are groups of threads, unless told otherwise. */
+#define THREADS_PERMILLE 100
+
+/* How often what has threads is taken again: they meet by chance. */
+#define REPLAYS 20
+
 struct options {
 	struct world_opts world;
 	uint64_t seed;
@@ -35,7 +41,7 @@ struct options {
 	unsigned length;  /* of a sequence */
 	unsigned failures;
 	unsigned shrink_seconds;
-	unsigned restore_permille;
+	unsigned restore_permille, threads_permille;
 	bool stats;
 	bool excluded[GEN_OPS_MAX];
 };
@@ -76,9 +82,9 @@ static void report(const struct options *o, uint64_t sequence, struct trial *t,
 
 	memcpy(signature, t->signature, sizeof(signature));
 	printf("difference in %s\n", t->signature);
-	printf("  seed %" PRIu64 ", sequence %" PRIu64 ", step %zu: ", o->seed,
+	printf("  seed %" PRIu64 ", sequence %" PRIu64 ", step %zu:\n", o->seed,
 	       sequence, t->count);
-	step_print(stdout, &t->list[t->count - 1]);
+	trial_print_last(stdout, t);
 	printf("%s", t->text);
 	fflush(stdout);
 	if (!shrink(&o->world, t, o->shrink_seconds))
@@ -110,40 +116,67 @@ struct sequence {
 	uint64_t number, left; /* left: steps that may be taken */
 };
 
+static void observe(void *ctx, unsigned space, const struct view *v)
+{
+	gen_observe(ctx, space, v);
+}
+
+static void learn(struct gen *g, const struct world *w, const struct step *s,
+		  size_t count)
+{
+	for (size_t i = 0; i < count && !w->unsaid; i++) {
+		stats_count(&s[i], w->out[0][i]);
+		gen_learn(g, &s[i], w->out[0][i]);
+	}
+	g->grouped = s->thread;
+	if (s->thread)
+		stats_count_group(NULL);
+}
+
+/* Makes a step and takes it.  False if the sides differ by it. */
+static bool take_next(struct world *w, struct gen *g, struct trial *t)
+{
+	struct step s[GROUP_STEPS];
+	size_t n = gen_steps(g, s);
+	struct difference d;
+	enum world_result rc;
+
+	trial_add(t, s, n);
+	rc = world_step(w, s, n, false, &d);
+	if (rc == WORLD_PASSED) {
+		t->count -= n;
+		if (s->thread)
+			stats_count_group(w->why);
+		return true;
+	}
+	learn(g, w, s, n);
+	if (rc == WORLD_SAME)
+		return true;
+	trial_differs(t, &d);
+	free(d.text);
+	return false;
+}
+
 /* In a process of its own: one sequence in one world. */
 static void run_sequence(struct trial *t, void *ctx)
 {
 	const struct sequence *q = ctx;
 	struct world *w = world_new(&q->o->world);
 	unsigned weights[GEN_OPS_MAX];
-	struct difference d;
 	struct gen g;
 
+	w->seen = observe;
+	w->ctx = &g;
 	set_weights(q->o, w, weights);
 	gen_start(&g, q->o->seed + q->number * UINT64_C(0x632be59bd9b4e019),
 		  weights);
 	g.restore_permille = q->o->restore_permille;
+	g.threads_permille = q->o->threads_permille;
 	g.restores = g.restore_permille > 0;
-	for (unsigned i = 0; i < q->o->length && t->count < q->left; i++) {
-		enum world_result rc;
-		struct step s;
-
-		gen_step(&g, &s);
-		trial_add(t, &s);
-		rc = world_step(w, &s, false, &d);
-		if (rc == WORLD_PASSED) {
-			t->count--;
-			continue;
-		}
-		stats_count(&s, w->out[0]);
-		if (rc == WORLD_DIFFERENT) {
-			trial_differs(t, &d);
-			free(d.text);
+	for (unsigned i = 0; i < q->o->length && t->count < q->left; i++)
+		if (t->count + GROUP_STEPS > TRIAL_STEPS ||
+		    !take_next(w, &g, t))
 			break;
-		}
-		gen_learn(&g, &s, w->out[0]);
-		gen_observe(&g, w->viewed, &w->view[0]);
-	}
 	world_free(w);
 }
 
@@ -160,16 +193,21 @@ static bool may_be_dropped_pages(const struct trial *t)
 
 /*
  * Runs a sequence; one that may differ by the kernel's doing alone, again.  An
- * engine that is wrong is so each time.
+ * engine that is wrong is so each time, or with threads one time of a few.
  */
 static void run_undisturbed(struct trial *t, struct sequence *q)
 {
+	unsigned times;
+
 	trial_run(t, run_sequence, q);
 	if (!t->different || !may_be_dropped_pages(t))
 		return;
 	printf("sequence %" PRIu64 ", step %zu: %s%s", q->number, t->count,
 	       t->signature, ": is run again\n");
-	trial_run(t, run_sequence, q);
+	times = t->list[t->count - 1].thread ? REPLAYS : 1;
+	do
+		trial_run(t, run_sequence, q);
+	while (!t->different && --times > 0);
 }
 
 static int run_random(const struct options *o)
@@ -196,14 +234,16 @@ static int run_random(const struct options *o)
 			shrinking += now() - before;
 		}
 		done += taken;
-		q.left -= taken;
+		q.left -= taken < q.left ? taken : q.left; /* or a group */
 	}
 	trial_free(t);
 	free(seen.list);
 	if (o->stats)
 		stats_print(stdout);
-	printf("%" PRIu64 " steps, %.0f a second, %u sequences differed\n",
-	       done, (double)done / (now() - start - shrinking), failures);
+	printf("%" PRIu64 " steps, %u groups of threads among them, %.0f a "
+	       "second, %u sequences differed\n",
+	       done, stats_groups(), (double)done / (now() - start - shrinking),
+	       failures);
 	return failures ? 1 : 0;
 }
 
@@ -227,54 +267,34 @@ static void read_steps(const char *path, struct steps *list)
 	fclose(f);
 }
 
-struct script {
-	const struct options *o;
-	const char *path;
-	bool everything; /* look at every space after every step */
-};
-
-/* Takes the steps of a script; ctx is a struct script. */
-static void run_script(struct trial *t, void *ctx)
-{
-	const struct script *q = ctx;
-	struct world *w = world_new(&q->o->world);
-	struct steps list = { 0 };
-	struct difference d;
-
-	read_steps(q->path, &list);
-	for (size_t i = 0; i < list.count && !t->different; i++) {
-		trial_add(t, &list.list[i]);
-		if (world_step(w, &list.list[i], q->everything, &d) !=
-		    WORLD_DIFFERENT)
-			continue;
-		trial_differs(t, &d);
-		free(d.text);
-	}
-	world_free(w);
-	steps_free(&list);
-}
-
 static bool replay_once(const struct options *o, const char *path,
 			bool everything, bool apart)
 {
-	struct script q = { o, path, everything };
+	struct steps list = { 0 };
+	struct trial_script q = { &o->world, &list, everything, true };
 	struct trial *t = trial_new();
+	unsigned times = 1;
 	bool different;
 
-	if (apart)
-		trial_run(t, run_script, &q);
-	else
-		run_script(t, &q);
+	read_steps(path, &list);
+	if (steps_have_threads(&list) && apart)
+		times = REPLAYS;
+	do
+		if (apart)
+			trial_run(t, trial_take, &q);
+		else
+			trial_take(t, &q);
+	while (!t->different && --times > 0);
 	different = t->different;
 	if (different) {
 		printf("%s: difference in %s\n", path, t->signature);
-		if (t->count)
-			step_print(stdout, &t->list[t->count - 1]);
+		trial_print_last(stdout, t);
 		printf("%s", t->text);
 	} else if (!everything) {
 		printf("%s: %zu steps agree\n", path, t->count);
 	}
 	trial_free(t);
+	steps_free(&list);
 	return different;
 }
 
@@ -301,6 +321,18 @@ static uint64_t number(const char *text)
 		exit(2);
 	}
 	return n;
+}
+
+static unsigned permille(const char *text)
+{
+	uint64_t n = number(text);
+
+	if (n > 1000) {
+		fprintf(stderr, "oracle: %s is more than 1000 permille\n",
+			text);
+		exit(2);
+	}
+	return (unsigned)n;
 }
 
 /* Sets excluded[] of each call that is named to @to. */
@@ -363,6 +395,7 @@ static const struct option long_options[] = {
 	{ "ignore", required_argument, NULL, 'i' },
 	{ "replay", required_argument, NULL, 'r' },
 	{ "save-restore", required_argument, NULL, 'R' },
+	{ "threads", required_argument, NULL, 'H' },
 	{ "no-fork", no_argument, NULL, 'F' },
 	{ "self", no_argument, NULL, 'S' },
 	{ "stats", no_argument, NULL, 'T' },
@@ -404,7 +437,10 @@ static void set_option(struct options *o, int option)
 		name_calls(o, (char[]){ "fork,exit" }, true);
 		break;
 	case 'R':
-		set_save_restore(o, (unsigned)number(optarg));
+		set_save_restore(o, permille(optarg));
+		break;
+	case 'H':
+		o->threads_permille = permille(optarg);
 		break;
 	case 'S':
 		o->world.self = true;
@@ -423,6 +459,7 @@ static void set_option(struct options *o, int option)
 int main(int argc, char **argv)
 {
 	struct options o = { .length = 300,
+			     .threads_permille = THREADS_PERMILLE,
 			     .failures = 1,
 			     .shrink_seconds = 60 };
 	const char *script = NULL, *why = kernel_cannot_look();

@@ -11,6 +11,7 @@
 #define MSN_TESTS_ORACLE_SIDE_H
 
 #include "oracle/files.h"
+#include "oracle/group.h"
 #include "oracle/step.h"
 #include "oracle/stepper.h"
 
@@ -60,6 +61,12 @@ struct side_ops {
 	const char *name;
 	bool (*can)(const struct op *op);
 	void (*run)(struct side *side, const struct step *s, struct outcome *o);
+	/*
+	 * Before: the kernel says that they may (kernel_group_forbidden()).
+	 * In the common slice: leaves @out alone, and the slice unmapped.
+	 */
+	void (*run_group)(struct side *side, const struct group *g,
+			  struct outcome **out);
 	/*
 	 * Looks at a space that is there, as far as @detail.  @model: what the
 	 * kernel said; with SIDE_BYTES but without SIDE_PAGEMAP the bytes of

@@ -13,16 +13,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void complain(const char *fmt, va_list ap)
+{
+	fprintf(stderr, "oracle: ");
+	vfprintf(stderr, fmt, ap);
+	fprintf(stderr, "\n");
+}
+
 void die(const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	fprintf(stderr, "oracle: ");
-	vfprintf(stderr, fmt, ap);
-	fprintf(stderr, "\n");
+	complain(fmt, ap);
 	va_end(ap);
 	exit(3);
+}
+
+void broken(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	complain(fmt, ap);
+	va_end(ap);
+	abort();
 }
 
 const struct op *op_find(const char *name)
@@ -56,9 +71,20 @@ void steps_free(struct steps *list)
 	*list = (struct steps){ 0 };
 }
 
+bool steps_have_threads(const struct steps *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->list[i].thread)
+			return true;
+	return false;
+}
+
 void step_print(FILE *to, const struct step *s)
 {
-	fprintf(to, "%u %s", s->space, s->op->name);
+	fprintf(to, "%u", s->space);
+	if (s->thread)
+		fprintf(to, ".%u", s->thread);
+	fprintf(to, " %s", s->op->name);
 	for (size_t i = 0; s->op->args[i]; i++)
 		fprintf(to, " %s=%#llx", s->op->args[i],
 			(unsigned long long)s->args[i]);
@@ -85,6 +111,21 @@ static bool parse_arg(const char *word, struct step *s)
 	return false;
 }
 
+/* "SPACE" or "SPACE.THREAD". */
+static bool parse_who(const char *word, struct step *s)
+{
+	char *end;
+
+	s->space = (unsigned)strtoul(word, &end, 0);
+	if (end == word || s->space >= STEPPER_SLOTS)
+		return false;
+	if (*end != '.')
+		return *end == '\0';
+	word = end + 1;
+	s->thread = (unsigned)strtoul(word, &end, 0);
+	return s->thread > 0 && s->thread <= STEPPER_THREADS && *end == '\0';
+}
+
 bool step_parse(const char *line, struct step *s)
 {
 	char text[512], *save = NULL, *word;
@@ -92,10 +133,8 @@ bool step_parse(const char *line, struct step *s)
 	*s = (struct step){ 0 };
 	snprintf(text, sizeof(text), "%s", line);
 	word = strtok_r(text, " \t\n", &save);
-	if (word)
-		s->space = (unsigned)strtoul(word, NULL, 0);
-	if (!word || s->space >= STEPPER_SLOTS) {
-		fprintf(stderr, "oracle: no space: %s", line);
+	if (!word || !parse_who(word, s)) {
+		fprintf(stderr, "oracle: no space and thread: %s", line);
 		return false;
 	}
 	word = strtok_r(NULL, " \t\n", &save);

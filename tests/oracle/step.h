@@ -26,6 +26,7 @@ struct op;
 struct step {
 	const struct op *op;
 	unsigned space;
+	unsigned thread; /* 0: alone; else from 1, in a group (group.h) */
 	uint64_t args[STEP_ARGS];
 };
 
@@ -60,6 +61,14 @@ struct op {
 	bool (*is_left_out)(const struct step *s);
 	void (*kernel)(struct kernel *k, const struct step *s,
 		       struct outcome *o);
+	/*
+	 * NULL: never.  May a thread take it beside the steps of others (see
+	 * slice.h)?  It does not reach out of @slice, whatever is mapped, and
+	 * nothing that the others may do makes a difference to it.
+	 */
+	bool (*beside)(const struct step *s, unsigned slice);
+	/* NULL: none.  The file that it uses, or FILE_NONE. */
+	unsigned (*file)(const struct step *s);
 	/* NULL: the engine has no such call. */
 	void (*engine)(struct engine *e, const struct step *s,
 		       struct outcome *o);
@@ -74,8 +83,9 @@ unsigned op_index(const struct op *op);
 
 void steps_add(struct steps *list, const struct step *s);
 void steps_free(struct steps *list);
+bool steps_have_threads(const struct steps *list);
 
-/* One line: "SPACE CALL NAME=NUMBER ...". */
+/* One line: "SPACE[.THREAD] CALL NAME=NUMBER ...". */
 void step_print(FILE *to, const struct step *s);
 
 /* Reads one line; false and a message on stderr if it is none. */
@@ -92,5 +102,9 @@ bool step_is_forbidden(const struct step *s);
 
 /* Ends the program: something that is no difference went wrong. */
 __attribute__((noreturn, format(printf, 1, 2))) void die(const char *fmt, ...);
+
+/* Stops the program: the engine is broken, which is a difference ("crash"). */
+__attribute__((noreturn, format(printf, 1, 2))) void broken(const char *fmt,
+							    ...);
 
 #endif /* MSN_TESTS_ORACLE_STEP_H */

@@ -19,8 +19,6 @@
 #include <linux/mman.h>
 #include <linux/sched.h>
 
-#define STACK_BYTES 16384
-
 /* Not declared by the kernel's headers for programs. */
 struct kernel_sigaction {
 	void (*handler)(int, siginfo_t *, void *);
@@ -30,12 +28,13 @@ struct kernel_sigaction {
 };
 #define FLAG_RESTORER 0x04000000
 
-unsigned char stepper_stack[STACK_BYTES] __attribute__((aligned(4096)));
+unsigned char stepper_stack[STEPPER_STACK_BYTES] __attribute__((aligned(4096)));
 
-static struct {
+/* What the last touch ran into: of the process's first thread, of others. */
+static struct caught {
 	int signal, code;
 	uint64_t fault;
-} caught;
+} caught_by[1 + STEPPER_THREADS];
 
 /* Defined in assembly below. */
 #pragma GCC visibility push(hidden)
@@ -49,8 +48,11 @@ extern const char stepper_load_at[], stepper_store_at[], stepper_cas_at[];
 extern const char stepper_load32_at[], stepper_swap32_at[];
 extern const char stepper_touch_failed[];
 void stepper_restorer(void);
+int64_t stepper_spawn(uint64_t flags, uint64_t stack, uint32_t *tid,
+		      unsigned slot);
 #pragma GCC visibility pop
 void stepper_main(void);
+void stepper_thread(unsigned slot);
 
 /*
  * Each touch is one instruction with a name, so that the handler knows that a
@@ -66,6 +68,19 @@ __asm__(".text\n"
 	"stepper_restorer:\n"
 	"	mov $15, %eax\n"
 	"	syscall\n"
+	"stepper_spawn:\n"
+	"	mov %ecx, %r9d\n"
+	"	mov %rdx, %r10\n"
+	"	mov $56, %eax\n"
+	"	syscall\n"
+	"	test %rax, %rax\n"
+	"	jnz stepper_spawned\n"
+	"	xor %ebp, %ebp\n"
+	"	mov %r9d, %edi\n"
+	"	call stepper_thread\n"
+	"	ud2\n"
+	"stepper_spawned:\n"
+	"	ret\n"
 	"stepper_touch_load:\n"
 	"stepper_load_at:\n"
 	"	movb (%rdi), %al\n"
@@ -122,6 +137,27 @@ static void leave(int status)
 		call6(__NR_exit_group, (uint64_t)status, 0, 0, 0, 0, 0);
 }
 
+static struct stepper_shared *shared(void)
+{
+	return (void *)STEPPER_SHARED;
+}
+
+static struct stepper_slot *slot_of(unsigned slot)
+{
+	return &shared()->slots[slot];
+}
+
+/* Threads are told apart by the stack that they run on. */
+static struct caught *caught(void)
+{
+	uint64_t at = (uintptr_t)__builtin_frame_address(0);
+	uint64_t first = (uintptr_t)shared()->stacks;
+
+	if (at < first || at >= first + sizeof(shared()->stacks))
+		return &caught_by[0];
+	return &caught_by[1 + (at - first) / STEPPER_STACK_BYTES];
+}
+
 static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	struct ucontext *uc = context;
@@ -133,9 +169,11 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 	    ip != (uintptr_t)stepper_load32_at &&
 	    ip != (uintptr_t)stepper_swap32_at)
 		leave(99);
-	caught.signal = signal;
-	caught.code = info->si_code;
-	caught.fault = (uintptr_t)info->si_addr;
+	*caught() = (struct caught){
+		.signal = signal,
+		.code = info->si_code,
+		.fault = (uintptr_t)info->si_addr,
+	};
 	uc->uc_mcontext.rip = (uintptr_t)stepper_touch_failed;
 }
 
@@ -160,13 +198,6 @@ static void drop_rights(void)
 	struct __user_cap_data_struct none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
 
 	call6(__NR_capset, (uintptr_t)&head, (uintptr_t)none, 0, 0, 0, 0);
-}
-
-static struct stepper_slot *slot_of(unsigned slot)
-{
-	struct stepper_slot *slots = (void *)STEPPER_SHARED;
-
-	return &slots[slot];
 }
 
 static void wait_for_command(struct stepper_command *c)
@@ -229,13 +260,25 @@ static unsigned fork_into(struct stepper_command *c, unsigned slot)
 	return slot;
 }
 
+/* The slot's tid is cleared and its waiter woken when the thread has ended. */
+static int64_t start_thread(unsigned slot)
+{
+	uint64_t flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+			 CLONE_THREAD | CLONE_SYSVSEM | CLONE_PARENT_SETTID |
+			 CLONE_CHILD_CLEARTID;
+	unsigned char *stack = shared()->stacks[slot - STEPPER_SLOTS];
+
+	return stepper_spawn(flags, (uintptr_t)stack + STEPPER_STACK_BYTES,
+			     &slot_of(slot)->command.tid, slot);
+}
+
 static unsigned run(unsigned slot)
 {
 	struct stepper_slot *s = slot_of(slot);
 	struct stepper_command *c = &s->command;
 	unsigned next = slot;
 
-	caught.signal = 0;
+	caught()->signal = 0;
 	switch (c->kind) {
 	case STEPPER_SYSCALL:
 		c->result =
@@ -254,24 +297,40 @@ static unsigned run(unsigned slot)
 	case STEPPER_FORK:
 		next = fork_into(c, slot);
 		break;
+	case STEPPER_THREAD:
+		c->result = start_thread((unsigned)c->args[0]);
+		break;
+	case STEPPER_LEAVE:
+		call6(__NR_exit, 0, 0, 0, 0, 0, 0);
+		break;
 	default:
 		leave(0);
 	}
 	if (next != slot)
 		return next;
-	c->signal = caught.signal;
-	c->code = caught.code;
-	c->fault = caught.fault;
+	c->signal = caught()->signal;
+	c->code = caught()->code;
+	c->fault = caught()->fault;
 	answer(c);
 	return slot;
 }
 
+static void serve(unsigned slot)
+{
+	for (;;) {
+		wait_for_command(&slot_of(slot)->command);
+		slot = run(slot);
+	}
+}
+
+void stepper_thread(unsigned slot)
+{
+	serve(slot);
+}
+
 void stepper_main(void)
 {
-	unsigned slot = 0;
-
-	if (call6(__NR_mmap, STEPPER_SHARED,
-		  STEPPER_SLOTS * sizeof(struct stepper_slot),
+	if (call6(__NR_mmap, STEPPER_SHARED, sizeof(struct stepper_shared),
 		  PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 		  STEPPER_FD_SHARED, 0) != (int64_t)STEPPER_SHARED)
 		leave(97);
@@ -279,8 +338,5 @@ void stepper_main(void)
 	catch_signal(SIGSEGV);
 	catch_signal(SIGBUS);
 	answer(&slot_of(0)->command);
-	for (;;) {
-		wait_for_command(&slot_of(slot)->command);
-		slot = run(slot);
-	}
+	serve(0);
 }

@@ -8,6 +8,9 @@
  * process.  The harness fills in a command, sets `turn` to STEPPER_ASKED and
  * waits until the stepper has set it to STEPPER_DONE.
  *
+ * Behind them stand the slots of threads: one that a stepper has started by
+ * STEPPER_THREAD serves its slot in the same way until it gets STEPPER_LEAVE.
+ *
  * Only <stdint.h> is used: the stepper has no C library.
  */
 #ifndef MSN_TESTS_ORACLE_STEPPER_H
@@ -21,7 +24,10 @@
 #define STEPPER_FOREIGN_END UINT64_C(0x200020000000)
 
 #define STEPPER_SLOTS 4
+#define STEPPER_THREADS 4 /* of all spaces together */
+#define STEPPER_ALL_SLOTS (STEPPER_SLOTS + STEPPER_THREADS)
 #define STEPPER_DATA_BYTES (3 * 4096)
+#define STEPPER_STACK_BYTES 16384
 
 /* Descriptors that the stepper is started with. */
 #define STEPPER_FD_SHARED 3
@@ -39,12 +45,15 @@ enum stepper_kind {
 	STEPPER_SWAP32,	 /* args[0]: address, args[1]: new */
 	STEPPER_FORK,	 /* the child serves slot args[0] */
 	STEPPER_EXIT,
+	STEPPER_THREAD, /* a thread that serves slot args[0] */
+	STEPPER_LEAVE,	/* ends the thread; nobody answers */
 };
 
 struct stepper_command {
 	uint32_t turn; /* enum stepper_turn; both sides wait on it */
 	uint32_t stepper_sleeps, harness_sleeps;
 	uint32_t kind;
+	uint32_t tid; /* of the thread that serves the slot; 0: it has ended */
 	uint64_t args[7];
 
 	int64_t result; /* of the call; for touches the bytes that worked */
@@ -59,6 +68,12 @@ struct stepper_slot {
 		unsigned char page[4096];
 	};
 	unsigned char data[STEPPER_DATA_BYTES];
+};
+
+/* What is mapped at STEPPER_SHARED. */
+struct stepper_shared {
+	struct stepper_slot slots[STEPPER_ALL_SLOTS];
+	unsigned char stacks[STEPPER_THREADS][STEPPER_STACK_BYTES];
 };
 
 /* The address of a slot's data as the stepper sees it. */

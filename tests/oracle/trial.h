@@ -17,7 +17,8 @@
 /* Shared with the process that runs it. */
 struct trial {
 	struct step list[TRIAL_STEPS];
-	size_t count; /* steps that were taken; the last one differed */
+	size_t count; /* steps that were taken; the last one differed, or
+		       * the last group */
 	bool different;
 	char signature[128]; /* which difference it is */
 	char text[TRIAL_TEXT];
@@ -33,7 +34,21 @@ void trial_free(struct trial *t);
 void trial_run(struct trial *t, void (*body)(struct trial *t, void *ctx),
 	       void *ctx);
 
-void trial_add(struct trial *t, const struct step *s);
+void trial_add(struct trial *t, const struct step *s, size_t count);
+
+/* Prints the last step, or the last group. */
+void trial_print_last(FILE *to, const struct trial *t);
+
+/* Takes the steps of @list one after the other, until two sides differ. */
+struct trial_script {
+	const struct world_opts *opts;
+	const struct steps *list;
+	bool everything; /* look at every space after every step */
+	bool complete; /* every group has to go together, or the program ends */
+};
+
+/* The body of a trial; @ctx is a struct trial_script. */
+void trial_take(struct trial *t, void *ctx);
 
 /* The last step differed so. */
 void trial_differs(struct trial *t, const struct difference *d);

@@ -38,6 +38,7 @@ struct world *world_new(const struct world_opts *opts)
 		die("no memory");
 	w->opts = *opts;
 	k = kernel_new();
+	w->kernel = k;
 	w->side[0] = &k->side;
 	w->side[1] = opts->self ? &kernel_new()->side
 				: &engine_new(&k->layout, opts->restores)->side;
@@ -48,11 +49,6 @@ struct world *world_new(const struct world_opts *opts)
 		w->detail &= ~(unsigned)SIDE_PAGEMAP;
 	if (is_ignored(w, FACET_BYTES))
 		w->detail &= ~(unsigned)SIDE_BYTES;
-	for (int i = 0; i < 2; i++) {
-		w->out[i] = msn_alloc(sizeof(*w->out[i]));
-		if (!w->out[i])
-			die("no memory");
-	}
 	return w;
 }
 
@@ -60,6 +56,8 @@ void world_free(struct world *w)
 {
 	for (int i = 0; i < 2; i++) {
 		w->side[i]->ops->free(w->side[i]);
+		for (size_t j = 0; j < w->outs; j++)
+			free(w->out[i][j]);
 		free(w->out[i]);
 		view_free(&w->view[i]);
 	}
@@ -80,6 +78,7 @@ static FILE *tell(struct difference *d, enum facet facet)
 	FILE *to;
 
 	d->facet = facet;
+	d->step = NULL;
 	d->detail[0] = '\0';
 	d->text = NULL;
 	to = open_memstream(&d->text, &len);
@@ -114,9 +113,10 @@ static void print_outcome(FILE *to, const char *name, const struct outcome *o)
 	fprintf(to, "\n");
 }
 
-static bool compare_outcomes(struct world *w, struct difference *d)
+/* Of step @at of those that were taken. */
+static bool compare_outcomes(struct world *w, size_t at, struct difference *d)
 {
-	struct outcome *a = w->out[0], *b = w->out[1];
+	struct outcome *a = w->out[0][at], *b = w->out[1][at];
 	FILE *to;
 	size_t i = 0;
 
@@ -242,10 +242,11 @@ static bool compare_bytes(struct world *w, unsigned space, struct difference *d)
 
 static bool compare_space(struct world *w, unsigned space, struct difference *d)
 {
-	w->viewed = space;
 	for (int i = 0; i < 2; i++)
 		w->side[i]->ops->look(w->side[i], space, w->detail, &w->view[0],
 				      &w->view[i]);
+	if (w->seen)
+		w->seen(w->ctx, space, &w->view[0]);
 	if (compare_text(w, space, d))
 		return true;
 	if (w->detail & SIDE_PAGEMAP && compare_pages(w, space, d))
@@ -288,13 +289,81 @@ static bool compare_file(struct world *w, unsigned file, struct difference *d)
 
 /* ---- Stepping ------------------------------------------------------------ */
 
-static void run_one(struct side *side, const struct step *s, struct outcome *o)
+static void reserve_outcomes(struct world *w, size_t count)
+{
+	for (int i = 0; i < 2 && count > w->outs; i++) {
+		w->out[i] = msn_realloc_array(w->out[i], count,
+					      sizeof(struct outcome *));
+		for (size_t j = w->outs; w->out[i] && j < count; j++)
+			if (!(w->out[i][j] = msn_alloc(sizeof(struct outcome))))
+				die("no memory");
+		if (!w->out[i])
+			die("no memory");
+	}
+	if (count > w->outs)
+		w->outs = count;
+}
+
+static void clear_outcome(struct outcome *o)
 {
 	o->result = 0;
 	o->signal = o->code = 0;
 	o->fault = 0;
 	o->len = 0;
-	side->ops->run(side, s, o);
+}
+
+static bool may_take(struct world *w, const struct step *s)
+{
+	return w->side[0]->ops->can(s->op) && w->side[1]->ops->can(s->op) &&
+	       w->side[0]->spaces & 1U << s->space && !step_is_forbidden(s);
+}
+
+/* Takes a group on both sides if it may be taken. */
+static bool take_group(struct world *w, const struct step *s, size_t count)
+{
+	struct group g;
+
+	w->why = group_init(&g, s, count);
+	if (!w->why && g.common && w->opts.self)
+		w->why = "the common slice, and no engine";
+	if (!w->why)
+		w->why = kernel_group_forbidden(w->kernel, &g);
+	for (int i = 0; i < 2 && !w->why; i++)
+		w->side[i]->ops->run_group(w->side[i], &g, w->out[i]);
+	w->unsaid = !w->why && g.common;
+	return !w->why;
+}
+
+static bool take(struct world *w, const struct step *s, size_t count)
+{
+	reserve_outcomes(w, count);
+	for (size_t i = 0; i < count; i++) {
+		if (!may_take(w, &s[i])) {
+			w->why = "a step that cannot be taken now";
+			return false;
+		}
+		clear_outcome(w->out[0][i]);
+		clear_outcome(w->out[1][i]);
+	}
+	if (s->thread)
+		return take_group(w, s, count);
+	for (int i = 0; i < 2; i++)
+		w->side[i]->ops->run(w->side[i], s, w->out[i][0]);
+	return true;
+}
+
+/* Looks at the spaces of which @spaces has a bit, and at the files. */
+static bool compare_state(struct world *w, unsigned spaces,
+			  struct difference *d)
+{
+	for (unsigned i = 0; i < STEPPER_SLOTS; i++)
+		if (w->side[0]->spaces & spaces & 1U << i &&
+		    compare_space(w, i, d))
+			return true;
+	for (unsigned i = 0; i < FILE_COUNT; i++)
+		if (file_has_bytes(i) && compare_file(w, i, d))
+			return true;
+	return false;
 }
 
 /*
@@ -309,29 +378,25 @@ static void look_past_sharing(struct world *w)
 }
 
 enum world_result world_step(struct world *w, const struct step *s,
-			     bool everything, struct difference *d)
+			     size_t count, bool everything,
+			     struct difference *d)
 {
-	if (!w->side[0]->ops->can(s->op) || !w->side[1]->ops->can(s->op))
-		return WORLD_PASSED;
-	if (!(w->side[0]->spaces & 1U << s->space) || step_is_forbidden(s))
+	unsigned spaces = 0;
+
+	w->why = NULL;
+	w->unsaid = false;
+	if (!take(w, s, count))
 		return WORLD_PASSED;
 	if (w->opts.restores && strcmp(s->op->name, "fork") == 0)
 		look_past_sharing(w);
-	for (int i = 0; i < 2; i++)
-		run_one(w->side[i], s, w->out[i]);
-	if (compare_outcomes(w, d))
-		return WORLD_DIFFERENT;
-	if (++w->steps % LOOK_AT_ALL == 0)
-		everything = true;
-	for (unsigned i = 0; i < STEPPER_SLOTS; i++) {
-		if (!(w->side[0]->spaces & 1U << i) ||
-		    (!everything && i != s->space))
+	for (size_t i = 0; i < count; i++) {
+		spaces |= 1U << s[i].space;
+		if (w->unsaid || !compare_outcomes(w, i, d))
 			continue;
-		if (compare_space(w, i, d))
-			return WORLD_DIFFERENT;
+		d->step = &s[i];
+		return WORLD_DIFFERENT;
 	}
-	for (unsigned i = 0; i < FILE_COUNT; i++)
-		if (file_has_bytes(i) && compare_file(w, i, d))
-			return WORLD_DIFFERENT;
-	return WORLD_SAME;
+	if (++w->steps % LOOK_AT_ALL == 0 || everything)
+		spaces = ~0U;
+	return compare_state(w, spaces, d) ? WORLD_DIFFERENT : WORLD_SAME;
 }

@@ -32,12 +32,18 @@ struct world_opts {
 
 struct world {
 	struct world_opts opts;
+	struct kernel *kernel; /* side[0] */
 	struct side *side[2];
-	struct outcome *out[2];
+	struct outcome **out[2]; /* of the steps that were taken last */
+	size_t outs;		 /* how many there are room for */
 	struct view view[2];
-	unsigned viewed; /* the space that @view shows */
 	unsigned detail; /* what both sides can tell */
 	unsigned steps;
+	const char *why; /* a group was passed over */
+	bool unsaid; /* the outcomes of the last group are nobody's to say */
+	/* NULL: nobody.  Is told of what the kernel has in a space. */
+	void (*seen)(void *ctx, unsigned space, const struct view *v);
+	void *ctx;
 };
 
 /*
@@ -46,6 +52,7 @@ struct world {
  */
 struct difference {
 	enum facet facet;
+	const struct step *step; /* of a group, whose outcome it is; or NULL */
 	char detail[64];
 	char *text;
 };
@@ -61,10 +68,12 @@ enum world_result {
 };
 
 /*
- * Takes one step on both sides and compares.  @everything: look at every space,
- * not just at those where the step is most likely to have done something.
+ * Takes one step, or the @count steps of a group, on both sides and compares.
+ * @everything: look at every space, not just at those where the step is most
+ * likely to have done something.
  */
 enum world_result world_step(struct world *w, const struct step *s,
-			     bool everything, struct difference *d);
+			     size_t count, bool everything,
+			     struct difference *d);
 
 #endif /* MSN_TESTS_ORACLE_WORLD_H */

@@ -174,8 +174,11 @@ static int open_file(struct cloner *c, const struct msn_manifest_mapping *v,
 		msn_close(fd);
 		return blame(c, v, rc);
 	}
-	rc = msn_hostfile_new(
-		&hf, &(struct msn_hostfile_opts){ .fd = fd, .path = v->name });
+	rc = msn_hostfile_new(&hf, &(struct msn_hostfile_opts){
+					   .fd = fd,
+					   .path = v->name,
+					   .accounts = msn_memfile_accounts(
+						   msn_mm_memfile(c->mm)) });
 	if (rc)
 		return blame(c, v, rc);
 	c->files[c->file_count++] =
@@ -267,6 +270,7 @@ static int make_object(struct cloner *c, const struct msn_manifest_mapping *v)
 		.memfile = msn_mm_memfile(c->mm),
 		.size = c->m->objects[v->object].size_bytes,
 		.name = v->name,
+		.account = msn_mm_account(c->mm),
 	};
 	struct msn_shmem *s;
 	int rc = msn_shmem_new(&s, &opts);

@@ -84,6 +84,11 @@ struct msn_file *msn_memfile_file(struct msn_memfile *mf)
 	return &mf->base;
 }
 
+struct msn_account_table *msn_memfile_accounts(struct msn_memfile *mf)
+{
+	return mf->accounts;
+}
+
 uint64_t msn_memfile_used(struct msn_memfile *mf)
 {
 	unsigned count = atomic_load(&mf->arena_count);

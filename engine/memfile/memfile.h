@@ -84,6 +84,9 @@ MSN_DEFINE_AUTO(struct msn_memfile, msn_memfile_free)
 /* The file behind which its pages stand.  Lives as long as the memory file. */
 struct msn_file *msn_memfile_file(struct msn_memfile *mf);
 
+/* The table that it charges; NULL: none. */
+struct msn_account_table *msn_memfile_accounts(struct msn_memfile *mf);
+
 enum msn_direction {
 	MSN_BOTTOM_UP, /* the lowest offset that fits */
 	MSN_TOP_DOWN,  /* the highest, for memory that grows downwards */

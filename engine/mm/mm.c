@@ -139,6 +139,11 @@ struct msn_mapping_space *msn_mm_mapping_space(struct msn_mm *mm)
 	return &mm->space;
 }
 
+msn_account_id msn_mm_account(const struct msn_mm *mm)
+{
+	return mm->account;
+}
+
 struct msn_memfile *msn_mm_memfile(struct msn_mm *mm)
 {
 	return mm->memfile;

@@ -194,6 +194,9 @@ MSN_MUST_CHECK int msn_mm_cas32(struct msn_mm *mm, uint64_t addr,
 /* The memory file that the space's own pages come from. */
 struct msn_memfile *msn_mm_memfile(struct msn_mm *mm);
 
+/* Who pays for the space's own pages, and for those of files that it shows. */
+msn_account_id msn_mm_account(const struct msn_mm *mm);
+
 /*
  * The uid of the snapshot that the space was made from; all zero for none.  Set
  * once, before the space is shared between threads.

@@ -133,6 +133,24 @@ MEMSNAP_MUST_CHECK int memsnap_space_maps(struct memsnap_space *space,
 					  char **text,
 					  struct memsnap_error *err);
 
+/* What a space has, in bytes. */
+struct memsnap_usage {
+	size_t size; /* sizeof(struct memsnap_usage), set by whoever made it */
+	uint64_t mapped_bytes;	 /* length of all mappings */
+	uint64_t own_bytes;	 /* set aside for what belongs to the space */
+	uint64_t resident_bytes; /* of that, in memory now */
+	uint64_t file_bytes;	 /* of pages of host files that it shows */
+};
+
+/*
+ * Fills @out (its size is set).  Pages of an image are not the space's and not
+ * counted, nor are the copies of an image's or a file's pages that the kernel
+ * makes for this process.  Costs a system call for each run of memory.
+ */
+MEMSNAP_MUST_CHECK int memsnap_space_usage(struct memsnap_space *space,
+					   struct memsnap_usage *out,
+					   struct memsnap_error *err);
+
 /*
  * The generation of this space: 128 fresh random bits for each clone, so that
  * what runs in it can tell that it was restored and seed its random generators

@@ -31,6 +31,7 @@ struct memsnap_store {
 };
 
 struct memsnap_space {
+	struct msn_account_table *accounts; /* of all that it has */
 	struct msn_memfile *memfile;
 	struct msn_mm *mm;
 	struct msn_uid generation; /* set once; none for a created space */

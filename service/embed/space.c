@@ -50,7 +50,11 @@ int msn_embed_space_new(struct memsnap_space **out,
 	if (!s)
 		return msn_fail(-ENOMEM);
 	s->owner = getpid();
-	rc = msn_memfile_new(&s->memfile, &(struct msn_memfile_opts){ 0 });
+	rc = msn_account_table_new(&s->accounts);
+	if (rc)
+		return msn_pass(rc);
+	rc = msn_memfile_new(&s->memfile, &(struct msn_memfile_opts){
+						  .accounts = s->accounts });
 	if (rc)
 		return msn_failure_errno(why, rc, "cannot make a memory file");
 	rc = msn_platform_local_new(&as, region);
@@ -118,6 +122,7 @@ void memsnap_space_destroy(struct memsnap_space *space)
 	if (space->owner == getpid()) {
 		msn_mm_free(space->mm);
 		msn_memfile_free(space->memfile);
+		msn_account_table_free(space->accounts);
 	}
 	free(space);
 }
@@ -146,7 +151,8 @@ static int path_of(int fd, char *out, size_t size, struct msn_failure *why)
 }
 
 /* Makes the mappable of a host file; the caller has a reference on *@id. */
-static int open_host(const struct memsnap_map_opts *opts,
+static int open_host(struct memsnap_space *space,
+		     const struct memsnap_map_opts *opts,
 		     struct msn_mmap_opts *to, struct msn_identity **id,
 		     struct msn_failure *why)
 {
@@ -168,7 +174,9 @@ static int open_host(const struct memsnap_map_opts *opts,
 	if (fd < 0)
 		return msn_failure_errno(why, -errno, "cannot map %s", path);
 	rc = msn_hostfile_new(
-		&hf, &(struct msn_hostfile_opts){ .fd = fd, .path = path });
+		&hf,
+		&(struct msn_hostfile_opts){
+			.fd = fd, .path = path, .accounts = space->accounts });
 	if (rc)
 		return msn_failure_errno(why, rc, "cannot map %s", path);
 	*id = msn_hostfile_identity(hf);
@@ -192,7 +200,7 @@ static int set_object(struct memsnap_space *space,
 	int rc;
 
 	if (opts->flags & MEMSNAP_MAP_FILE)
-		return msn_pass(open_host(opts, to, id, why));
+		return msn_pass(open_host(space, opts, to, id, why));
 	to->name = opts->name;
 	if (to->private)
 		return 0;
@@ -367,6 +375,33 @@ int memsnap_space_maps(struct memsnap_space *space, char **text,
 	if (!rc)
 		rc = msn_mm_maps(space->mm, text);
 	return msn_embed_finish(rc, &why, err);
+}
+
+static int usage(struct memsnap_space *space, struct memsnap_usage *out,
+		 struct msn_failure *why)
+{
+	struct memsnap_usage u = { .size = sizeof(u) };
+	struct msn_account_usage charged;
+	msn_account_id account;
+	int rc = msn_embed_owner(space->owner, "space", why);
+
+	if (rc)
+		return msn_pass(rc);
+	account = msn_mm_account(space->mm);
+	charged = msn_account_get(space->accounts, account);
+	u.mapped_bytes = msn_mm_mapped_bytes(space->mm);
+	u.own_bytes = charged.bytes[MSN_ACCOUNT_ANONYMOUS];
+	u.resident_bytes = msn_memfile_usage(space->memfile, account).resident;
+	u.file_bytes = charged.bytes[MSN_ACCOUNT_MAPPED];
+	return msn_embed_give(out, &u, sizeof(u), "usage", why);
+}
+
+int memsnap_space_usage(struct memsnap_space *space, struct memsnap_usage *out,
+			struct memsnap_error *err)
+{
+	struct msn_failure why = { 0 };
+
+	return msn_embed_finish(usage(space, out, &why), &why, err);
 }
 
 struct memsnap_uid memsnap_space_generation(const struct memsnap_space *space)

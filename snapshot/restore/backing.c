@@ -170,8 +170,11 @@ static int open_file(struct msn_backing *b,
 		msn_close(fd);
 		return msn_pass(rc);
 	}
-	rc = msn_hostfile_new(
-		&hf, &(struct msn_hostfile_opts){ .fd = fd, .path = v->name });
+	rc = msn_hostfile_new(&hf, &(struct msn_hostfile_opts){
+					   .fd = fd,
+					   .path = v->name,
+					   .accounts = msn_memfile_accounts(
+						   msn_mm_memfile(b->mm)) });
 	if (rc)
 		return msn_pass(rc);
 	b->files[b->file_count++] =
@@ -271,6 +274,7 @@ static int make_object(struct msn_backing *b,
 		.size = o->size_bytes,
 		.name = o->exact ? o->name : v->name,
 		.was = o->exact ? &was : NULL,
+		.account = msn_mm_account(b->mm),
 	};
 	int rc = 0;
 

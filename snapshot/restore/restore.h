@@ -70,8 +70,9 @@ struct msn_clone_opts {
 };
 
 /*
- * Makes the empty @mm a clone of the snapshot, at the same addresses.  On
- * failure @mm may hold part of it: free it.
+ * Makes the empty @mm a clone of the snapshot, at the same addresses.  What it
+ * opens and makes is charged as the space is, in the table of its memory file.
+ * On failure @mm may hold part of it: free it.
  */
 MSN_MUST_CHECK int msn_clone(struct msn_opened *o, struct msn_mm *mm,
 			     const struct msn_clone_opts *opts,

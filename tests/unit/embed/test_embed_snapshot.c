@@ -131,6 +131,44 @@ static void a_clone_holds_what_was_saved(void)
 	}
 }
 
+static struct memsnap_usage usage_of(struct memsnap_space *space)
+{
+	struct memsnap_usage u = { .size = sizeof(u) };
+
+	CHECK(memsnap_space_usage(space, &u, NULL) == 0);
+	return u;
+}
+
+static void a_clone_tells_what_it_has(void)
+{
+	struct fixture f = set_up();
+	struct memsnap_map_opts o = { .size = sizeof(o),
+				      .addr = BASE + 40 * PAGE,
+				      .length = 3 * PAGE,
+				      .prot = PROT_READ,
+				      .flags = MEMSNAP_MAP_FILE };
+	char path[] = "/tmp/test_embed_XXXXXX";
+	struct memsnap_image *image;
+	struct memsnap_usage u;
+	void *at;
+
+	o.fd = mkstemp(path);
+	CHECK(o.fd >= 0 && ftruncate(o.fd, 3 * (off_t)PAGE) == 0);
+	CHECK(memsnap_space_map(f.space, &o, &at, NULL) == 0);
+	close(o.fd);
+	save_as(&f, "first");
+	image = open_image(&f, "first", MEMSNAP_OPEN_EAGER);
+	clone_again(&f, image);
+	memsnap_image_close(image);
+	u = usage_of(f.space);
+	EXPECT(u.mapped_bytes == (16 + 16 + 3) * PAGE);
+	EXPECT(u.own_bytes == 16 * PAGE); /* shared; the rest is the image's */
+	EXPECT(u.resident_bytes == PAGE);
+	EXPECT(u.file_bytes == 3 * PAGE);
+	unlink(path);
+	tear_down(&f);
+}
+
 static void two_clones_of_an_image_share_no_change(void)
 {
 	struct fixture f = set_up();
@@ -535,11 +573,13 @@ static bool child_is_refused(void *ctx)
 	struct memsnap_image *image = NULL;
 	struct fixture *f = ctx;
 	struct memsnap_error err = { .code = MEMSNAP_OK };
+	struct memsnap_usage u = { .size = sizeof(u) };
 	struct memsnap_uid uid;
 	char byte;
 	bool ok;
 
-	ok = memsnap_space_read(f->space, BASE, &byte, 1, NULL) == -EPERM &&
+	ok = memsnap_space_usage(f->space, &u, NULL) == -EPERM &&
+	     memsnap_space_read(f->space, BASE, &byte, 1, NULL) == -EPERM &&
 	     memsnap_space_unmap(f->space, BASE, PAGE, NULL) == -EPERM &&
 	     memsnap_save(f->space, f->store, &o, &uid, NULL, &err) == -EPERM &&
 	     memsnap_image_open(&image, f->store, "first", NULL, NULL) ==
@@ -621,6 +661,7 @@ int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
 		CHECK_TEST(a_clone_holds_what_was_saved),
+		CHECK_TEST(a_clone_tells_what_it_has),
 		CHECK_TEST(two_clones_of_an_image_share_no_change),
 		CHECK_TEST(each_clone_has_a_generation_of_its_own),
 		CHECK_TEST(blobs_and_labels_come_back),

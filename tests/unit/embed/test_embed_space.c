@@ -230,6 +230,44 @@ static void drop_file(struct host_file *f)
 	unlink(f->path);
 }
 
+static struct memsnap_usage usage_of(struct memsnap_space *space)
+{
+	struct memsnap_usage u = { .size = sizeof(u) };
+
+	CHECK(memsnap_space_usage(space, &u, NULL) == 0);
+	CHECK(u.size == sizeof(u));
+	return u;
+}
+
+static void a_space_tells_what_it_has(void)
+{
+	struct host_file f = make_file(O_RDONLY);
+	struct memsnap_space *space = make();
+	struct memsnap_map_opts o = map_opts(BASE, 8);
+	struct memsnap_usage u = usage_of(space);
+	void *at;
+
+	EXPECT(!u.mapped_bytes && !u.own_bytes && !u.resident_bytes &&
+	       !u.file_bytes);
+	CHECK(memsnap_space_map(space, &o, &at, NULL) == 0);
+	memset(at, 'x', 2 * PAGE);
+	u = usage_of(space);
+	EXPECT(u.mapped_bytes == 8 * PAGE && u.own_bytes == 8 * PAGE);
+	EXPECT(u.resident_bytes == 2 * PAGE && u.file_bytes == 0);
+	o = map_opts(BASE + 16 * PAGE, 1);
+	o.flags = MEMSNAP_MAP_FILE;
+	o.fd = f.fd;
+	CHECK(memsnap_space_map(space, &o, &at, NULL) == 0);
+	u = usage_of(space);
+	EXPECT(u.mapped_bytes == 9 * PAGE && u.own_bytes == 8 * PAGE);
+	EXPECT(u.file_bytes == PAGE);
+	CHECK(memsnap_space_unmap(space, BASE, LENGTH, NULL) == 0);
+	u = usage_of(space);
+	EXPECT(!u.mapped_bytes && !u.own_bytes && !u.file_bytes);
+	memsnap_space_destroy(space);
+	drop_file(&f);
+}
+
 static void a_private_file_mapping_leaves_the_file(void)
 {
 	struct host_file f = make_file(O_RDONLY);
@@ -429,6 +467,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(rights_are_changed_and_kept),
 		CHECK_TEST(a_listing_shows_mappings_and_names),
 		CHECK_TEST(a_created_space_has_no_generation),
+		CHECK_TEST(a_space_tells_what_it_has),
 		CHECK_TEST(a_private_file_mapping_leaves_the_file),
 		CHECK_TEST(a_shared_file_mapping_is_the_file),
 		CHECK_TEST(a_file_that_is_only_read_is_not_written),

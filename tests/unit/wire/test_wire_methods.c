@@ -40,11 +40,14 @@ static void a_path_finds_its_row(void)
 
 static void what_is_not_there_is_told_from_its_service(void)
 {
-	static const char *const none[] = { "", "/", "/memsnap.test",
+	static const char *const none[] = { "",
+					    "/",
+					    "/memsnap.test",
 					    "/memsnap.test.Wire",
 					    "/memsnap.test.Wir/Echo",
 					    "/memsnap.test.Wirf/Echo",
-					    "//Echo", "memsnap.test.Wire/Echo",
+					    "//Echo",
+					    "memsnap.test.Wire/Echo",
 					    "/zzz/Echo" };
 	static const char *const some[] = { "/memsnap.test.Wire/",
 					    "/memsnap.test.Wire/A",

@@ -50,8 +50,8 @@ static const char *ask(const struct msn_server_opts *opts, const char *request,
 	CHECK(msn_server_adopt(r.server, &listen, NULL) == 0);
 	CHECK(send(ends[0], request, len, MSG_NOSIGNAL) == (ssize_t)len);
 	for (;;) {
-		ssize_t got = recv(ends[0], answer + n, sizeof(answer) - 1 - n,
-				   0);
+		ssize_t got =
+			recv(ends[0], answer + n, sizeof(answer) - 1 - n, 0);
 
 		if (got < 0 && errno == EAGAIN) {
 			rig_round(&r);

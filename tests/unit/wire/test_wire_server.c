@@ -39,8 +39,9 @@ static void teardown(struct fixture *f)
 
 static uint32_t request(struct client *c, const char *method)
 {
-	return client_request(c, &(struct request){ .method = method,
-						    .message = ECHO(.text = "t") });
+	return client_request(
+		c, &(struct request){ .method = method,
+				      .message = ECHO(.text = "t") });
 }
 
 static void expect_status(struct fixture *f, uint32_t id, enum msn_code code,
@@ -66,8 +67,8 @@ static const char *offer(struct rig *r, int fd, enum msn_transport transport,
 	int rc;
 
 	why = (struct msn_failure){ 0 };
-	rc = listens ? msn_server_listen(r->server, &opts, &why) :
-		       msn_server_adopt(r->server, &opts, &why);
+	rc = listens ? msn_server_listen(r->server, &opts, &why)
+		     : msn_server_adopt(r->server, &opts, &why);
 	/* It is the server's now, or closed. */
 	if (rc)
 		EXPECT(fd < 0 || fcntl(fd, F_GETFD) == -1);

@@ -81,23 +81,22 @@ static void setup(struct fixture *f, const char *san, bool client_required,
 	if (limits)
 		opts.limits = *limits;
 	rig_init(&f->rig, &opts);
-	CHECK(msn_tls_context_new(
-		      &f->context,
-		      &(struct msn_tls_opts){
-			      .certificate = f->server.cert_file,
-			      .key = f->server.key_file,
-			      .client_ca = f->ca.cert_file,
-			      .client_required = client_required },
-		      NULL) == 0);
+	CHECK(msn_tls_context_new(&f->context,
+				  &(struct msn_tls_opts){
+					  .certificate = f->server.cert_file,
+					  .key = f->server.key_file,
+					  .client_ca = f->ca.cert_file,
+					  .client_required = client_required },
+				  NULL) == 0);
 	f->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK(bind(f->listener, (struct sockaddr *)&sa, sizeof(sa)) == 0 &&
 	      listen(f->listener, 8) == 0);
-	CHECK(msn_server_listen(f->rig.server,
-				&(struct msn_listen_opts){
-					.fd = f->listener,
-					.transport = MSN_TRANSPORT_TLS,
-					.tls = f->context },
-				NULL) == 0);
+	CHECK(msn_server_listen(
+		      f->rig.server,
+		      &(struct msn_listen_opts){ .fd = f->listener,
+						 .transport = MSN_TRANSPORT_TLS,
+						 .tls = f->context },
+		      NULL) == 0);
 	f->ctx = SSL_CTX_new(TLS_client_method());
 	CHECK(f->ctx);
 	SSL_CTX_set_verify(f->ctx, SSL_VERIFY_PEER, NULL);

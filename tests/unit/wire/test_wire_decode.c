@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "support/check.h"
 #include "base/fault.h"
+#include "support/check.h"
 #include "wire/call.h"
 #include "wire/decode.h"
 #include "wire/pbread.h"
@@ -65,15 +65,16 @@ static void decode_message(struct decoded *d, const EchoRequest *e)
 static void an_honest_message_comes_out_whole(void)
 {
 	EchoRequest e = MEMSNAP__TEST__ECHO_REQUEST__INIT;
-	Inner inner = MEMSNAP__TEST__INNER__INIT, *inners[] = { &inner,
-								&inner };
+	Inner inner = MEMSNAP__TEST__INNER__INIT,
+	      *inners[] = { &inner, &inner };
 	char *names[] = { "a", "", "\xc3\xa4" };
 	const EchoRequest *got;
 	struct decoded d;
 
 	inner.name = "inside";
 	e.text = "text";
-	e.data = (ProtobufCBinaryData){ 3, (uint8_t *)"\0\xff" "b" };
+	e.data = (ProtobufCBinaryData){ 3, (uint8_t *)"\0\xff"
+						      "b" };
 	e.names = names;
 	e.n_names = 3;
 	e.inner = &inner;
@@ -85,7 +86,10 @@ static void an_honest_message_comes_out_whole(void)
 	CHECK(d.rc == 0);
 	got = (const void *)d.message;
 	EXPECT(strcmp(got->text, "text") == 0);
-	EXPECT(got->data.len == 3 && memcmp(got->data.data, "\0\xff" "b", 3) == 0);
+	EXPECT(got->data.len == 3 && memcmp(got->data.data,
+					    "\0\xff"
+					    "b",
+					    3) == 0);
 	EXPECT(got->n_names == 3 && strcmp(got->names[2], "\xc3\xa4") == 0);
 	EXPECT(strcmp(got->inner->name, "inside") == 0 && got->n_inners == 2);
 	EXPECT(got->number == 7 && strcmp(got->key, "") == 0);
@@ -153,8 +157,10 @@ static void no_text_holds_a_zero_byte(void)
 		const char *text;
 		size_t len;
 		bool ok;
-	} cases[] = { { "a\0b", 3, false }, { "\0", 1, false },
-		      { "a\0", 2, false },  { "ab", 2, true },
+	} cases[] = { { "a\0b", 3, false },
+		      { "\0", 1, false },
+		      { "a\0", 2, false },
+		      { "ab", 2, true },
 		      { "", 0, true } };
 	struct decoded d;
 	uint8_t bytes[64], inner[32];
@@ -193,7 +199,10 @@ static void the_other_case_of_a_oneof_is_no_text(void)
 
 static void what_is_no_message_is_refused(void)
 {
-	static const char *const bad[] = { "\x0a", "\x0a\x05" "abc", "\x0f",
+	static const char *const bad[] = { "\x0a",
+					   "\x0a\x05"
+					   "abc",
+					   "\x0f",
 					   "\x38\xff\xff\xff\xff\xff\xff\xff"
 					   "\xff\xff\xff\xff" };
 	struct decoded d;
@@ -303,10 +312,15 @@ static void fields_are_read_one_by_one(void)
 	EXPECT(fields_of("\x0b\x0c", 2, &bad) == 0 && bad); /* a group */
 	EXPECT(fields_of("\x12\x03hi", 4, &bad) == 0 && bad);
 	EXPECT(fields_of("\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11,
-			 &bad) == 0 && bad);
+			 &bad) == 0 &&
+	       bad);
 	EXPECT(fields_of("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12,
-			 &bad) == 0 && bad);
-	EXPECT(fields_of("\x21" "1234567", 8, &bad) == 0 && bad);
+			 &bad) == 0 &&
+	       bad);
+	EXPECT(fields_of("\x21"
+			 "1234567",
+			 8, &bad) == 0 &&
+	       bad);
 }
 
 /* ---- failures ------------------------------------------------------------ */
@@ -339,8 +353,8 @@ static void fault_verify(void *state, int rc, const char *name)
 	struct decoded *d = state;
 
 	EXPECT(name ? rc == -EINVAL &&
-			       d->why.code == MSN_CODE_RESOURCE_EXHAUSTED :
-		      rc == 0);
+			       d->why.code == MSN_CODE_RESOURCE_EXHAUSTED
+		    : rc == 0);
 	done(d);
 }
 

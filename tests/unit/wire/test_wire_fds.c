@@ -76,11 +76,12 @@ static uint32_t request_with(struct fixture *f, const char *method,
 
 	for (size_t i = 0; i < count; i++)
 		fds[i] = make_file(sizes[i]);
-	id = client_request(&f->c, &(struct request){ .method = method,
-						      .message = ECHO(.text = "t"),
-						      .metadata = takes_fds,
-						      .fds = fds,
-						      .fd_count = count });
+	id = client_request(&f->c,
+			    &(struct request){ .method = method,
+					       .message = ECHO(.text = "t"),
+					       .metadata = takes_fds,
+					       .fds = fds,
+					       .fd_count = count });
 	for (size_t i = 0; i < count; i++)
 		close(fds[i]);
 	return id;
@@ -258,17 +259,16 @@ static void what_nobody_takes_is_closed(void)
 	static const struct {
 		const char *method, *service;
 		uint8_t flags;
-	} cases[] = { { "Echo", NULL, 0 },     { "EchoSlow", NULL, 0 },
-		      { "Nothing", NULL, 0 },  { "Echo", "no.such", 0 },
-		      { "ForGrpc", NULL, 0 },  { "Count", NULL, 0 },
-		      { "Mute", NULL, 0 },     { "Sum", NULL, 1 } };
+	} cases[] = { { "Echo", NULL, 0 },    { "EchoSlow", NULL, 0 },
+		      { "Nothing", NULL, 0 }, { "Echo", "no.such", 0 },
+		      { "ForGrpc", NULL, 0 }, { "Count", NULL, 0 },
+		      { "Mute", NULL, 0 },    { "Sum", NULL, 1 } };
 	struct fixture f;
 
 	setup(&f, NULL);
 	for (size_t i = 0; i < MSN_ARRAY_LEN(cases); i++) {
-		int reader = request_with_pipe(&f, cases[i].method,
-					       cases[i].service,
-					       cases[i].flags);
+		int reader = request_with_pipe(
+			&f, cases[i].method, cases[i].service, cases[i].flags);
 
 		CHECK(client_receive(&f.c, &f.reply));
 		reply_free(&f.reply);
@@ -349,8 +349,9 @@ static void more_than_the_connection_may_have_ends_it(void)
 	for (size_t i = 0; i < 65; i++)
 		fds[i] = make_file(i);
 	/* A call under way hears of it. */
-	id = client_request(&f.c, &(struct request){ .method = "Keep",
-						     .message = ECHO(.text = "t") });
+	id = client_request(&f.c,
+			    &(struct request){ .method = "Keep",
+					       .message = ECHO(.text = "t") });
 	rig_settle(&f.rig);
 	client_write_fds(&f.c, "\0\0\0\x50", 4, fds, 65);
 	expect_refusal(&f, id);

@@ -235,8 +235,8 @@ static void a_client_that_takes_nothing_is_given_up(void)
 
 static uint32_t open_stream(struct fixture *f, const char *method)
 {
-	return client_request(&f->c, &(struct request){ .method = method,
-							.flags = OPEN });
+	return client_request(
+		&f->c, &(struct request){ .method = method, .flags = OPEN });
 }
 
 static void send_data(struct fixture *f, uint32_t id, size_t size,
@@ -290,8 +290,8 @@ static void a_client_streams(void)
 	client_frame(&f.c, id, 3, CLOSED | NO_DATA, NULL, 0);
 	expect_sum(&f, id, 0, 0);
 	/* One request that is the whole stream. */
-	id = client_request(&f.c, &(struct request){ .method = "Sum",
-						     .flags = CLOSED });
+	id = client_request(
+		&f.c, &(struct request){ .method = "Sum", .flags = CLOSED });
 	expect_sum(&f, id, 1, 0);
 	teardown(&f);
 }
@@ -422,8 +422,9 @@ static void a_unary_request_opens_no_stream(void)
 	id = client_request(&f.c, &(struct request){ .method = "Count",
 						     .message = COUNT(3, 3) });
 	expect_status(&f, id, MSN_CODE_UNIMPLEMENTED, "STREAM");
-	id = client_request(&f.c, &(struct request){ .method = "Hold",
-						     .message = ECHO(.text = "t") });
+	id = client_request(&f.c,
+			    &(struct request){ .method = "Hold",
+					       .message = ECHO(.text = "t") });
 	client_send(&f.c, id, ECHO(.text = "more"), 0);
 	expect_status(&f, id, MSN_CODE_INVALID_ARGUMENT, "STREAM");
 	EXPECT(atomic_load(&f.rig.service.sent) == 0);
@@ -436,20 +437,22 @@ static void one_message_is_one(void)
 	uint32_t id;
 
 	setup(&f, NULL);
-	id = client_request(&f.c, &(struct request){ .method = "Echo",
-						     .flags = OPEN });
+	id = client_request(
+		&f.c, &(struct request){ .method = "Echo", .flags = OPEN });
 	client_frame(&f.c, id, 3, CLOSED | NO_DATA, NULL, 0);
 	expect_status(&f, id, MSN_CODE_INTERNAL, "MESSAGES");
-	id = client_request(&f.c, &(struct request){ .method = "Echo",
-						     .flags = OPEN,
-						     .message = ECHO(.text = "1") });
+	id = client_request(&f.c,
+			    &(struct request){ .method = "Echo",
+					       .flags = OPEN,
+					       .message = ECHO(.text = "1") });
 	client_send(&f.c, id, ECHO(.text = "2"), CLOSED);
 	expect_status(&f, id, MSN_CODE_INTERNAL, "MESSAGES");
 	EXPECT(atomic_load(&f.rig.service.ran) == 0);
 	/* In two parts: as a stream of one. */
-	id = client_request(&f.c, &(struct request){ .method = "Echo",
-						     .flags = OPEN,
-						     .message = ECHO(.text = "1") });
+	id = client_request(&f.c,
+			    &(struct request){ .method = "Echo",
+					       .flags = OPEN,
+					       .message = ECHO(.text = "1") });
 	client_frame(&f.c, id, 3, CLOSED | NO_DATA, NULL, 0);
 	expect_status(&f, id, MSN_CODE_OK, "");
 	teardown(&f);

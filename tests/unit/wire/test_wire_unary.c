@@ -125,10 +125,10 @@ static void requests_may_be_sent_before_answers_are_read(void)
 
 	setup(&f);
 	for (unsigned i = 0; i < 100; i++)
-		client_request(&f.c, &(struct request){
-					     .method = i % 2 ? "Echo" :
-							       "EchoSlow",
-					     .message = ECHO(.text = "t") });
+		client_request(&f.c,
+			       &(struct request){
+				       .method = i % 2 ? "Echo" : "EchoSlow",
+				       .message = ECHO(.text = "t") });
 	for (unsigned i = 0; i < 100; i++) {
 		CHECK(client_receive(&f.c, &f.reply));
 		EXPECT(f.reply.status.code == MSN_CODE_OK);
@@ -142,8 +142,13 @@ static void requests_may_be_sent_before_answers_are_read(void)
 static void metadata_reaches_the_handler(void)
 {
 	static const char *const pairs[] = {
-		"colour", "blue", "colour", "red", "traceparent",
-		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", NULL
+		"colour",
+		"blue",
+		"colour",
+		"red",
+		"traceparent",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		NULL
 	};
 	struct request req = { .method = "Echo",
 			       .message = ECHO(.key = "colour"),
@@ -347,11 +352,11 @@ static void a_request_that_cannot_be_decoded_is_refused(void)
 			       &(struct request){ .method = methods[i],
 						  .message = &bad.base },
 			       MSN_CODE_INTERNAL, "UNDECODABLE");
-		expect_failure(&f,
-			       &(struct request){
-				       .method = methods[i],
-				       .message = ECHO(.text = "\xff") },
-			       MSN_CODE_INVALID_ARGUMENT, "INVALID_FIELD");
+		expect_failure(
+			&f,
+			&(struct request){ .method = methods[i],
+					   .message = ECHO(.text = "\xff") },
+			MSN_CODE_INVALID_ARGUMENT, "INVALID_FIELD");
 	}
 	EXPECT(atomic_load(&f.rig.service.ran) == 0);
 	teardown(&f);
@@ -487,9 +492,9 @@ static void a_client_that_goes_cancels_its_calls(void)
 
 	setup(&f);
 	for (size_t i = 0; i < 3; i++)
-		client_request(&f.c,
-			       &(struct request){ .method = methods[i],
-						  .message = ECHO(.text = "t") });
+		client_request(&f.c, &(struct request){
+					     .method = methods[i],
+					     .message = ECHO(.text = "t") });
 	while (atomic_load(&f.rig.service.ran) < 3)
 		rig_settle(&f.rig);
 	client_close(&f.c);
@@ -509,12 +514,10 @@ static void an_answer_for_nobody_is_dropped(void)
 	struct fixture f;
 
 	setup(&f);
-	client_request(&f.c,
-		       &(struct request){ .method = "EchoSlow",
-					  .message = ECHO(.text = "t") });
-	client_request(&f.c,
-		       &(struct request){ .method = "EchoLater",
-					  .message = ECHO(.text = "t") });
+	client_request(&f.c, &(struct request){ .method = "EchoSlow",
+						.message = ECHO(.text = "t") });
+	client_request(&f.c, &(struct request){ .method = "EchoLater",
+						.message = ECHO(.text = "t") });
 	client_close(&f.c);
 	await_gone(&f);
 	teardown(&f);
@@ -527,10 +530,9 @@ static void a_server_may_go_while_calls_are_under_way(void)
 
 	setup(&f);
 	for (size_t i = 0; i < 4; i++)
-		client_request(&f.c,
-			       &(struct request){ .method = i % 2 ? "Hold" :
-								    "Keep",
-						  .message = ECHO(.text = "t") });
+		client_request(&f.c, &(struct request){
+					     .method = i % 2 ? "Hold" : "Keep",
+					     .message = ECHO(.text = "t") });
 	while (atomic_load(&f.rig.service.ran) < 4)
 		rig_settle(&f.rig);
 	client_close(&f.c);

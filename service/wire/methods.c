@@ -23,12 +23,13 @@ struct msn_methods {
 
 /* ---- lookup -------------------------------------------------------------- */
 
-/* As memcmp() of a path without an end and one with. */
+/* The order of a path, which may hold anything, and a row's. */
 static int compare(const char *path, size_t len, const char *row)
 {
-	int c = strncmp(path, row, len);
+	size_t row_len = strlen(row);
+	int c = memcmp(path, row, len < row_len ? len : row_len);
 
-	return c ? c : row[len] ? -1 : 0;
+	return c ? c : (len > row_len) - (len < row_len);
 }
 
 /* The first row that is not before @path. */

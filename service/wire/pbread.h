@@ -45,7 +45,7 @@ static inline struct pb pb_of(const void *data, size_t len)
 {
 	const uint8_t *at = data;
 
-	return (struct pb){ at, at + len, false };
+	return (struct pb){ at, len ? at + len : at, false };
 }
 
 static inline bool pb_varint(struct pb *p, uint64_t *out)

@@ -105,6 +105,8 @@ const char *ttrpc_read_request(struct ttrpc_request *out, const uint8_t *data,
 		return "these bytes are no request";
 	if (service.len + method.len + 2 > sizeof(out->path))
 		return "the names of service and method are too long";
+	if (!is_text(&service) || !is_text(&method))
+		return "the names of service and method are not text";
 	append(out, &service);
 	append(out, &method);
 	return bad;

@@ -6,15 +6,16 @@
 #include "service.h"
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/fd.h"
 #include "loop/loop.h"
-#include "support/check.h"
 #include "wire/call.h"
 #include "wire_test.pb-c.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -120,7 +121,7 @@ static int pass(struct msn_call *call, const ProtobufCMessage *request)
 		if (rc)
 			return msn_call_fail(call, MSN_CODE_FAILED_PRECONDITION,
 					     "NO_FDS", "%s", strerror(-rc));
-		CHECK(index == count);
+		msn_assert(index == count);
 		count++;
 	}
 	return answer(call, request, count);
@@ -197,6 +198,9 @@ static int hold(struct msn_call *call, const ProtobufCMessage *request)
 
 /* ---- streams ------------------------------------------------------------- */
 
+/* Messages of one Count. */
+#define COUNT_MAX 10000
+
 struct bytes {
 	struct msn_payload payload;
 	struct service *service;
@@ -215,7 +219,7 @@ static struct bytes *bytes_new(struct service *s, uint32_t nr, size_t size)
 {
 	struct bytes *b = calloc(1, sizeof(*b) + size);
 
-	CHECK(b);
+	msn_assert(b);
 	memset(b->data, (int)('a' + nr % 26), size);
 	b->service = s;
 	b->payload = (struct msn_payload){ .data = b->data,
@@ -227,9 +231,12 @@ static struct bytes *bytes_new(struct service *s, uint32_t nr, size_t size)
 static int send_count(struct msn_call *call, uint32_t nr, uint32_t size)
 {
 	CountResponse r = MEMSNAP__TEST__COUNT_RESPONSE__INIT;
-	struct bytes *b = bytes_new(service_of(call), nr, size);
+	struct bytes *b;
 	int rc;
 
+	if (size > MSN_MESSAGE_BYTES_MAX)
+		return msn_call_bad_field(call, "size", "too long");
+	b = bytes_new(service_of(call), nr, size);
 	r.nr = nr;
 	r.data.data = b->data;
 	r.data.len = size;
@@ -248,6 +255,8 @@ static int count(struct msn_call *call, const ProtobufCMessage *request)
 	int rc = 0;
 
 	enter(s);
+	if (req->count > COUNT_MAX)
+		rc = msn_call_bad_field(call, "count", "too many");
 	for (uint32_t i = 0; !rc && i < req->count; i++)
 		rc = send_count(call, i, req->size);
 	atomic_store(&s->last_rc, rc);
@@ -295,10 +304,14 @@ static void counter_go_on(struct msn_call *call, void *ctx)
 
 static int count_here(struct msn_call *call, const ProtobufCMessage *request)
 {
-	struct counter *c = calloc(1, sizeof(*c));
+	const CountRequest *req = (const void *)request;
+	struct counter *c;
 
-	CHECK(c);
-	c->request = (const void *)request;
+	if (req->count > COUNT_MAX)
+		return msn_call_bad_field(call, "count", "too many");
+	c = calloc(1, sizeof(*c));
+	msn_assert(c);
+	c->request = req;
 	atomic_fetch_add(&service_of(call)->ran, 1);
 	msn_call_on_cancel(msn_call_ref(call), counter_cancelled, c);
 	counter_go_on(call, c);
@@ -312,7 +325,7 @@ static int sum(struct msn_call *call, const ProtobufCMessage *request)
 	const ProtobufCMessage *m;
 	int rc;
 
-	CHECK(!request);
+	msn_assert(!request);
 	enter(s);
 	sem_post(&s->held);
 	while ((rc = msn_call_receive(call, &m)) == 0) {
@@ -392,7 +405,8 @@ void *service_descriptors(size_t *len)
 {
 	char *set;
 
-	CHECK(msn_read_file(&set, len, AT_FDCWD, WIRE_TEST_SET, 1 << 20) == 0);
+	msn_assert(msn_read_file(&set, len, AT_FDCWD, WIRE_TEST_SET, 1 << 20) ==
+		   0);
 	return set;
 }
 
@@ -406,7 +420,7 @@ struct msn_methods *service_methods(void)
 
 	if (rc)
 		printf("%s\n", why.text);
-	CHECK(rc == 0);
+	msn_assert(rc == 0);
 	free(set);
 	return m;
 }

@@ -61,6 +61,13 @@ static void what_is_not_there_is_told_from_its_service(void)
 		EXPECT(!find(m, none[i], &service) && !service);
 	for (size_t i = 0; i < MSN_ARRAY_LEN(some); i++)
 		EXPECT(!find(m, some[i], &service) && service);
+	/* A zero byte is a byte like others. */
+	service = true;
+	EXPECT(!msn_methods_find(m, "/memsnap.test.Wire/Echo\0\0\0\0", 27,
+				 &service) &&
+	       service);
+	EXPECT(!msn_methods_find(m, "\0memsnap.test.Wire/Echo", 23, &service) &&
+	       !service);
 	msn_methods_free(m);
 }
 

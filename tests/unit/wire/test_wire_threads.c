@@ -48,15 +48,15 @@ static void *run_loop(void *arg)
 
 	(void)arg;
 	/* One owner has all of them; some wait for others. */
-	rig_init(&w.rig, &(struct msn_server_opts){
-				 .limits.blocking_per_owner = 5 });
+	rig_init(&w.rig,
+		 &(struct msn_server_opts){ .limits.blocking_per_owner = 5 });
 	CHECK(bind(fd, (struct sockaddr *)&w.address, sizeof(w.address)) == 0 &&
 	      listen(fd, 64) == 0);
-	CHECK(msn_server_listen(w.rig.server,
-				&(struct msn_listen_opts){
-					.fd = fd,
-					.transport = MSN_TRANSPORT_UNIX },
-				NULL) == 0);
+	CHECK(msn_server_listen(
+		      w.rig.server,
+		      &(struct msn_listen_opts){
+			      .fd = fd, .transport = MSN_TRANSPORT_UNIX },
+		      NULL) == 0);
 	pthread_barrier_wait(&w.ready);
 	CHECK(msn_loop_run(w.rig.loop) == 0);
 	msn_server_usage(w.rig.server, &w.at_end);
@@ -227,8 +227,8 @@ static int any_call(struct blocking *b)
 		return take_part(b, r >> 63 ? "Count" : "CountHere",
 				 (unsigned)(r >> 32) % 5);
 	default: /* asks, and goes */
-		request(b, &(struct request){ .method = r >> 63 ? "Hold" :
-								  "EchoSlow",
+		request(b, &(struct request){ .method = r >> 63 ? "Hold"
+								: "EchoSlow",
 					      .message = ECHO(.text = "t") });
 		return -2;
 	}
@@ -295,8 +295,7 @@ static void calls_of_many_threads_do_not_meet(void)
 int main(int argc, char **argv)
 {
 	static const struct check_test tests[] = {
-		CHECK_TEST(calls_of_many_threads_do_not_meet),
-		{}
+		CHECK_TEST(calls_of_many_threads_do_not_meet), {}
 	};
 
 	return check_main(argc, argv, "wire: threads", tests);

@@ -21,12 +21,20 @@ static void fill(char *out, size_t size, const char *fmt, va_list args)
 	msn_utf8_clean(out, size, text, strlen(text));
 }
 
+void msn_status_clear(struct msn_status *s)
+{
+	s->code = MSN_CODE_OK;
+	s->text[0] = s->reason[0] = s->field[0] = '\0';
+	s->retry_ms = 0;
+	s->note_count = 0;
+}
+
 void msn_status_set(struct msn_status *s, enum msn_code code,
 		    const char *reason, const char *fmt, ...)
 {
 	va_list args;
 
-	memset(s, 0, sizeof(*s));
+	msn_status_clear(s);
 	s->code = code;
 	msn_utf8_clean(s->reason, sizeof(s->reason), reason, strlen(reason));
 	va_start(args, fmt);

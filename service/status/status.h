@@ -65,6 +65,9 @@ const char *msn_code_name(enum msn_code code);
 enum msn_code msn_code_of_kind(enum msn_failure_kind kind);
 enum msn_failure_kind msn_kind_of_code(enum msn_code code);
 
+/* Makes it OK, without text, reason, field or notes. */
+void msn_status_clear(struct msn_status *s);
+
 /*
  * Fills @s, replacing what was there, and returns @s->code.  A text that is no
  * UTF-8 has its bad bytes replaced.

@@ -79,6 +79,11 @@ static void call_init(struct msn_call *call, struct codec *codec,
 {
 	struct conn *conn = codec->conn;
 
+	memset(call, 0, offsetof(struct msn_call, end_status));
+	msn_status_clear(&call->end_status);
+	msn_status_clear(&call->status);
+	call->failure.kind = MSN_FAILURE_NONE;
+	call->failure.text[0] = '\0';
 	atomic_init(&call->refs, 1);
 	call->server = server_ref(conn->server);
 	call->link = link_ref(conn->link);
@@ -109,7 +114,7 @@ static void call_init(struct msn_call *call, struct codec *codec,
 int call_open(struct msn_call **out, struct codec *codec,
 	      const struct call_open *opts)
 {
-	struct msn_call *call = msn_alloc(sizeof(*call));
+	struct msn_call *call = msn_realloc_array(NULL, 1, sizeof(*call));
 	bool service = false;
 
 	if (!call)

@@ -81,7 +81,7 @@ void call_drop_inbox(struct msn_call *call)
 static bool refuses_message(struct msn_call *call, size_t len)
 {
 	if (!call_takes_stream(call) && call->message_count > 0)
-		call_cut(call, MSN_CODE_INTERNAL, "MESSAGES",
+		call_cut(call, MSN_CODE_UNIMPLEMENTED, "MESSAGES",
 			 "the method takes one message");
 	else if (call->half_closed)
 		call_cut(call, MSN_CODE_INTERNAL, "MESSAGES",
@@ -126,7 +126,7 @@ void call_half_close(struct msn_call *call)
 		return;
 	call->half_closed = true;
 	if (!call_takes_stream(call) && call->message_count == 0) {
-		call_cut(call, MSN_CODE_INTERNAL, "MESSAGES",
+		call_cut(call, MSN_CODE_UNIMPLEMENTED, "MESSAGES",
 			 "the method takes one message");
 		return;
 	}

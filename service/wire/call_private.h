@@ -91,7 +91,6 @@ struct msn_call {
 	void (*on_drained)(struct msn_call *call, void *ctx);
 	void *drained_ctx;
 	const struct msn_status *final; /* once it has ended */
-	struct msn_status end_status;	/* made by this side */
 
 	/* Thread of the handler; of the loop when it is not RUNNING. */
 	struct call_field *metadata, *headers, *trailers;
@@ -104,8 +103,6 @@ struct msn_call {
 	size_t out_fd_count;
 	struct message *reply; /* of a method that does not stream */
 	bool has_sent;	       /* a message: headers are out */
-	struct msn_status status;
-	struct msn_failure failure;
 
 	/* Any thread. */
 	atomic_bool cancelled;
@@ -128,6 +125,13 @@ struct msn_call {
 	struct msn_task kick; /* to the loop */
 	struct msn_task work; /* to a worker */
 
+	/*
+	 * From here on a new call is cleared, not zeroed: these are 5 KiB, and
+	 * most calls need none of it.
+	 */
+	struct msn_status end_status; /* loop: made by this side */
+	struct msn_status status;     /* the handler's */
+	struct msn_failure failure;   /* the handler's */
 	_Alignas(8) uint8_t first[CALL_FIRST_BYTES];
 };
 

@@ -62,7 +62,7 @@ static uint64_t wait_ms(const struct conn *conn, enum conn_wait wait)
 	case CONN_WAIT_INBOX:
 		return max->stall_ms;
 	default:
-		return CONN_LINGER_MS;
+		return max->linger_ms;
 	}
 }
 

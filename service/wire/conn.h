@@ -29,10 +29,6 @@
 #define CONN_INBOX_HIGH ((size_t)4 << 20)
 #define CONN_INBOX_LOW (CONN_INBOX_HIGH / 2)
 
-/* A connection that has been closed on this side takes what still comes, so
- * that the other side can read the last answer; for so long. */
-#define CONN_LINGER_MS 2000
-
 /* A descriptor that came, and where: how many bytes had come with it. */
 struct conn_fd {
 	int fd;

@@ -215,23 +215,39 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *data,
 	return (ssize_t)len;
 }
 
-/* The call is at its end: the client need not send the rest. */
+/*
+ * The call is at its end: the client need not send the rest.  One that speaks
+ * HTTP and not gRPC is left to itself, since curl takes such a word for a
+ * failure: its window stays closed.
+ */
+static int end_request(struct grpc *g, int32_t id)
+{
+	struct grpc_stream *s =
+		nghttp2_session_get_stream_user_data(g->session, id);
+
+	if (s && grpc_is_foreign(s))
+		return 0;
+	return nghttp2_submit_rst_stream(g->session, NGHTTP2_FLAG_NONE, id,
+					 NGHTTP2_NO_ERROR);
+}
+
 static int on_sent(nghttp2_session *session, const nghttp2_frame *frame,
 		   void *user_data)
 {
 	struct grpc *g = user_data;
+	int32_t id = frame->hd.stream_id;
 
+	/* nghttp2 sends PINGs before all else: this one must come after. */
+	if (frame->hd.type == NGHTTP2_GOAWAY && g->draining && !g->going &&
+	    nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, drain_ping))
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	walk_worked(&g->walk);
 	if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
-	    nghttp2_session_get_stream_remote_close(session,
-						    frame->hd.stream_id))
+	    nghttp2_session_get_stream_remote_close(session, id))
 		return 0;
-	if (nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE,
-				      frame->hd.stream_id, NGHTTP2_NO_ERROR))
-		return NGHTTP2_ERR_CALLBACK_FAILURE;
-	return 0;
+	return end_request(g, id) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static ssize_t frame_length(nghttp2_session *session, uint8_t type, int32_t id,
@@ -364,6 +380,7 @@ static int grpc_receive(struct codec *codec, const uint8_t *data, size_t len)
 {
 	struct grpc *g = msn_container_of(codec, struct grpc, base);
 	unsigned frames = g->walk.frames;
+	ssize_t rc;
 
 	if (!walk_take(&g->walk, data, len, msn_clock_ns())) {
 		go_away(g, NGHTTP2_ENHANCE_YOUR_CALM,
@@ -372,8 +389,12 @@ static int grpc_receive(struct codec *codec, const uint8_t *data, size_t len)
 	}
 	if (frames != g->walk.frames)
 		conn_frame_done(codec->conn);
-	if (nghttp2_session_mem_recv(g->session, data, len) < 0)
+	rc = nghttp2_session_mem_recv(g->session, data, len);
+	if (rc < 0) {
+		go_away(g, NGHTTP2_ENHANCE_YOUR_CALM,
+			nghttp2_strerror((int)rc));
 		return msn_fail(-EPROTO);
+	}
 	return 0;
 }
 
@@ -450,8 +471,7 @@ static int grpc_drain(struct codec *codec)
 	if (g->draining)
 		return 0;
 	g->draining = true;
-	if (nghttp2_submit_shutdown_notice(g->session) ||
-	    nghttp2_submit_ping(g->session, NGHTTP2_FLAG_NONE, drain_ping))
+	if (nghttp2_submit_shutdown_notice(g->session))
 		return msn_fail(-ENOMEM);
 	conn_touch(codec->conn);
 	return 0;

@@ -121,6 +121,13 @@ struct grpc {
 	bool failed;	      /* out of memory: the connection ends */
 };
 
+/* Did the request speak HTTP, but not gRPC? */
+static inline bool grpc_is_foreign(const struct grpc_stream *s)
+{
+	return s->refusal == GRPC_REFUSE_METHOD ||
+	       s->refusal == GRPC_REFUSE_TYPE;
+}
+
 /* ---- grpc_head.c --------------------------------------------------------- */
 
 /* One field of a request. */

@@ -145,7 +145,8 @@ void grpc_data(struct grpc_stream *s, const uint8_t *data, size_t len)
 	}
 	/* Nobody wants the rest. */
 	grpc_data_drop(s);
-	give_back(s, len);
+	if (!grpc_is_foreign(s))
+		give_back(s, len);
 }
 
 void grpc_data_done(struct grpc_stream *s)

@@ -84,8 +84,8 @@ static inline bool pb_next(struct pb *p, struct pb_field *f)
 
 	if (p->at == p->end || !pb_varint(p, &tag))
 		return false;
-	f->number = (uint32_t)(tag >> 3);
-	f->type = (enum pb_type)(tag & 7);
+	*f = (struct pb_field){ .number = (uint32_t)(tag >> 3),
+				.type = (enum pb_type)(tag & 7) };
 	p->bad = tag >> 32 != 0 || f->number == 0;
 	if (p->bad)
 		return false;

@@ -86,7 +86,8 @@ static void drain_fired(struct msn_timer *t)
 		return;
 	}
 	s->cut = true;
-	msn_timer_set(s->opts.loop, t, msn_clock_ns() + CONN_LINGER_MS * MS);
+	msn_timer_set(s->opts.loop, t,
+		      msn_clock_ns() + s->opts.limits.linger_ms * MS);
 	for (r = s->conns.next; r != &s->conns; r = next) {
 		struct conn *conn = msn_container_of(r, struct conn, of_server);
 
@@ -205,6 +206,7 @@ static void set_defaults(struct msn_server_limits *l)
 	set_default(&l->hello_ms, MSN_CONN_HELLO_MS);
 	set_default(&l->frame_ms, MSN_CONN_FRAME_MS);
 	set_default(&l->stall_ms, MSN_CALL_STALL_MS);
+	set_default(&l->linger_ms, MSN_CONN_LINGER_MS);
 	if (l->buffered_bytes == 0)
 		l->buffered_bytes = (size_t)256 << 20;
 }

@@ -51,6 +51,9 @@ struct msn_call;
  * was begun must be whole. */
 #define MSN_CONN_HELLO_MS 10000
 #define MSN_CONN_FRAME_MS 30000
+/* One that is closed on this side, or is of no more use to a server that ends,
+ * is left to the other side for so long: it may have an answer to read. */
+#define MSN_CONN_LINGER_MS 2000
 
 /* Told of each call that ended, on the loop thread: for metrics and logs. */
 struct msn_call_record {
@@ -71,8 +74,8 @@ struct msn_server_limits {
 	unsigned fds_per_owner;		/* received, not taken; 0: 1024 */
 	size_t buffered_bytes;		/* of all; see budget.h; 0: 256 MiB */
 	/* Milliseconds; 0: MSN_CONN_HELLO_MS, MSN_CONN_FRAME_MS,
-	 * MSN_CALL_STALL_MS. */
-	unsigned hello_ms, frame_ms, stall_ms;
+	 * MSN_CALL_STALL_MS, MSN_CONN_LINGER_MS. */
+	unsigned hello_ms, frame_ms, stall_ms, linger_ms;
 };
 
 struct msn_server_opts {
@@ -132,7 +135,7 @@ MSN_MUST_CHECK int msn_server_adopt(struct msn_server *s,
  * Ends gracefully: takes no new connections, tells clients to go (GOAWAY in two
  * steps), lets calls end; those that have not after @timeout_ms are cancelled.
  * @done is called when the last connection has gone, for which those without
- * calls have two seconds.
+ * calls have MSN_CONN_LINGER_MS.
  */
 void msn_server_drain(struct msn_server *s, unsigned timeout_ms,
 		      void (*done)(void *context), void *context);

@@ -8,6 +8,7 @@
  *    --tls CERT KEY          on another, with TLS and ALPN
  *    --drain MS              how long SIGTERM lets calls end (10000)
  *    --frame-ms MS           how long half a frame may take (30000)
+ *    --hello-ms MS           and the first byte (10000)
  *
  * Serves grpc.testing.TestService, health and reflection.  Says where on
  * standard output, one line each, and then "ready".  Ends by SIGTERM, as a
@@ -261,6 +262,8 @@ int main(int argc, char **argv)
 			c.drain_ms = number(argv[i + 1]);
 		else if (strcmp(argv[i], "--frame-ms") == 0)
 			c.limits.frame_ms = number(argv[i + 1]);
+		else if (strcmp(argv[i], "--hello-ms") == 0)
+			c.limits.hello_ms = number(argv[i + 1]);
 	}
 	make(&c);
 	for (int i = 1; i < argc; i++) {

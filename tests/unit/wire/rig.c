@@ -49,6 +49,8 @@ void rig_init(struct rig *r, const struct msn_server_opts *opts)
 	r->methods = service_methods();
 	if (opts)
 		o = *opts;
+	if (o.limits.linger_ms == 0) /* nobody here closes what has ended */
+		o.limits.linger_ms = 1;
 	o.loop = r->loop;
 	o.workers = r->workers;
 	o.methods = r->methods;

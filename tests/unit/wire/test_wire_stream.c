@@ -440,13 +440,13 @@ static void one_message_is_one(void)
 	id = client_request(
 		&f.c, &(struct request){ .method = "Echo", .flags = OPEN });
 	client_frame(&f.c, id, 3, CLOSED | NO_DATA, NULL, 0);
-	expect_status(&f, id, MSN_CODE_INTERNAL, "MESSAGES");
+	expect_status(&f, id, MSN_CODE_UNIMPLEMENTED, "MESSAGES");
 	id = client_request(&f.c,
 			    &(struct request){ .method = "Echo",
 					       .flags = OPEN,
 					       .message = ECHO(.text = "1") });
 	client_send(&f.c, id, ECHO(.text = "2"), CLOSED);
-	expect_status(&f, id, MSN_CODE_INTERNAL, "MESSAGES");
+	expect_status(&f, id, MSN_CODE_UNIMPLEMENTED, "MESSAGES");
 	EXPECT(atomic_load(&f.rig.service.ran) == 0);
 	/* In two parts: as a stream of one. */
 	id = client_request(&f.c,

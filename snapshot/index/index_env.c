@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "index/index_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,15 +137,48 @@ static int tables_open(struct index_env *env, MDB_txn *txn,
 	return rc == -ENOENT ? -EBADMSG : rc;
 }
 
+int index_env_there(const struct index_env *env, size_t *bytes)
+{
+	mdb_filehandle_t fd;
+	struct stat st;
+	int rc = index_rc(mdb_env_get_fd(env->mdb, &fd));
+
+	if (rc)
+		return rc;
+	if (fstat(fd, &st))
+		return msn_fail(-errno);
+	*bytes = (size_t)st.st_size < env->map_bytes ? (size_t)st.st_size
+						     : env->map_bytes;
+	return 0;
+}
+
+/*
+ * A file that is shorter than its meta page says lacks free pages alone, or was
+ * cut.
+ */
+static int look_once(const struct index_env *env, MDB_txn *txn,
+		     struct index_look *look)
+{
+	size_t there = 0;
+	int rc = index_env_there(env, &there);
+
+	if (rc == 0)
+		rc = index_look_begin(look, env->map, there, mdb_txn_id(txn));
+	if (rc == 0 && look->pages.there < look->pages.count)
+		rc = index_check_file(&look->pages, INDEX_CHECK_BRANCHES,
+				      &look->wrong);
+	return rc;
+}
+
 static int tables_find_once(struct index_env *env, const char **wrong)
 {
-	struct index_look look;
+	struct index_look look = { 0 };
 	MDB_txn *txn;
 	int rc = index_rc(mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn));
 
 	if (rc)
 		return rc;
-	rc = index_look_begin(&look, env->map, env->map_bytes, mdb_txn_id(txn));
+	rc = look_once(env, txn, &look);
 	if (rc == -EBADMSG)
 		*wrong = look.wrong;
 	if (rc == 0)
@@ -506,14 +540,11 @@ int index_env_reserve(struct index_env *env, size_t bytes)
 
 int index_env_bytes(struct index_env *env, uint64_t *out)
 {
-	mdb_filehandle_t fd;
-	struct stat st;
+	size_t bytes = 0;
+	int rc;
 
 	msn_read_scope(&env->resize);
-	if (!env->mdb || mdb_env_get_fd(env->mdb, &fd))
-		return msn_fail(-EIO);
-	if (fstat(fd, &st))
-		return msn_fail(-errno);
-	*out = (uint64_t)st.st_size;
-	return 0;
+	rc = env->mdb ? index_env_there(env, &bytes) : msn_fail(-EIO);
+	*out = bytes;
+	return rc;
 }

@@ -130,11 +130,11 @@ static int tables_open(struct index_env *env, MDB_txn *txn,
 			rc = index_rc(mdb_dbi_open(txn, index_table_names[i], 0,
 						   &env->dbis[i]));
 		else if (i < INDEX_TABLES_V1)
-			rc = msn_fail(-ENOENT);
+			rc = -ENOENT;
 	}
 	if (rc == -ENOENT)
 		*wrong = "a table of it is missing";
-	return rc == -ENOENT ? -EBADMSG : rc;
+	return rc == -ENOENT ? msn_fail(-EBADMSG) : rc;
 }
 
 int index_env_there(const struct index_env *env, size_t *bytes)
@@ -181,6 +181,8 @@ static int tables_find_once(struct index_env *env, const char **wrong)
 	rc = look_once(env, txn, &look);
 	if (rc == -EBADMSG)
 		*wrong = look.wrong;
+	if (rc == 0 && look.pages.main.root == INDEX_NO_PAGE)
+		rc = -ENOENT;
 	if (rc == 0)
 		rc = tables_open(env, txn, &look, wrong);
 	index_look_end(&look);
@@ -191,6 +193,7 @@ static int tables_find_once(struct index_env *env, const char **wrong)
 	return index_rc(mdb_txn_commit(txn));
 }
 
+/* -ENOENT: the file has no tables at all, whoever made it did not get there. */
 static int tables_find(struct index_env *env, const char **wrong)
 {
 	int rc = -EAGAIN;
@@ -204,8 +207,11 @@ static int tables_create(struct index_env *env)
 {
 	MDB_txn *txn;
 	MDB_dbi dbi;
-	int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+	int rc;
 
+	if (msn_fault("index.create"))
+		return msn_fail(-EIO);
+	rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
 	if (rc)
 		return index_rc(rc);
 	for (int i = 0; rc == 0 && i < INDEX_TABLES; i++)
@@ -393,10 +399,13 @@ static int env_new(struct index_env **out, const struct msn_index_opts *opts,
 		rc = reserve_lock_file(env);
 	if (rc == 0)
 		rc = lmdb_open(env, map);
-	if (rc == 0 && fresh)
-		rc = tables_create(env);
 	if (rc == 0)
 		rc = tables_find(env, wrong);
+	if (rc == -ENOENT && opts->create) {
+		rc = tables_create(env);
+		if (rc == 0)
+			rc = tables_find(env, wrong);
+	}
 	if (rc)
 		return msn_pass(rc);
 	*out = msn_steal(env);

@@ -132,8 +132,7 @@ const char *index_check_metas(int fd)
 			return index_text_short;
 		txnid[i] = msn_get64(meta + META_AT_TXNID);
 	}
-	return turns_ok(txnid) ? NULL
-			       : "its meta pages do not belong together";
+	return turns_ok(txnid) ? NULL : "its meta pages do not belong together";
 }
 
 /* A writer may be at work on the page: what is read twice the same is whole. */

@@ -222,75 +222,65 @@ static unsigned long walk(struct fixture *f, struct msn_record_walk how,
 	return ends;
 }
 
+/* The keys at both ends, as walk() has them, how many, and whether more. */
+static const struct {
+	struct msn_record_walk how;
+	unsigned long ends;
+	size_t count;
+	bool more;
+} walks[] = {
+	{ { .limit = 1000 }, 99, 100, false },
+	{ { .limit = 100 }, 99, 100, false },
+	{ { .limit = 99 }, 98, 99, true },
+	{ { .limit = 3, .from = "050", .from_len = 3 }, 50052, 3, true },
+	{ { .limit = 3, .from = "050", .from_len = 3, .after = true },
+	  51053,
+	  3,
+	  true },
+	{ { .limit = 3, .from = "0505", .from_len = 4, .after = true },
+	  51053,
+	  3,
+	  true },
+	{ { .limit = 9, .from = "098", .from_len = 3 }, 98099, 2, false },
+	{ { .limit = 9, .from = "1", .from_len = 1 }, 0, 0, false },
+	{ { .limit = 1, .backward = true }, 99099, 1, true },
+	{ { .limit = 3, .from = "050", .from_len = 3, .backward = true },
+	  50048,
+	  3,
+	  true },
+	{ { .limit = 3,
+	    .from = "050",
+	    .from_len = 3,
+	    .backward = true,
+	    .after = true },
+	  49047,
+	  3,
+	  true },
+	{ { .limit = 3,
+	    .from = "0505",
+	    .from_len = 4,
+	    .backward = true,
+	    .after = true },
+	  50048,
+	  3,
+	  true },
+	{ { .limit = 3, .from = "9", .from_len = 1, .backward = true },
+	  99097,
+	  3,
+	  true },
+	{ { .limit = 3, .from = "0", .from_len = 1, .backward = true },
+	  0,
+	  0,
+	  false },
+	{ { .limit = 1000, .bytes_max = 1000 }, 4, 5, true },
+	{ { .limit = 1000, .bytes_max = 1, .from = "090", .from_len = 3 },
+	  90090,
+	  1,
+	  true },
+};
+
 static void records_are_walked_in_order_from_anywhere(void)
 {
-	static const struct {
-		struct msn_record_walk how;
-		unsigned long ends;
-		size_t count;
-		bool more;
-	} cases[] = {
-		{ { .limit = 1000 }, 99, 100, false },
-		{ { .limit = 100 }, 99, 100, false },
-		{ { .limit = 99 }, 98, 99, true },
-		{ { .limit = 3, .from = "050", .from_len = 3 },
-		  50052,
-		  3,
-		  true },
-		{ { .limit = 3, .from = "050", .from_len = 3, .after = true },
-		  51053,
-		  3,
-		  true },
-		{ { .limit = 3, .from = "0505", .from_len = 4, .after = true },
-		  51053,
-		  3,
-		  true },
-		{ { .limit = 9, .from = "098", .from_len = 3 },
-		  98099,
-		  2,
-		  false },
-		{ { .limit = 9, .from = "1", .from_len = 1 }, 0, 0, false },
-		{ { .limit = 1, .backward = true }, 99099, 1, true },
-		{ { .limit = 3,
-		    .from = "050",
-		    .from_len = 3,
-		    .backward = true },
-		  50048,
-		  3,
-		  true },
-		{ { .limit = 3,
-		    .from = "050",
-		    .from_len = 3,
-		    .backward = true,
-		    .after = true },
-		  49047,
-		  3,
-		  true },
-		{ { .limit = 3,
-		    .from = "0505",
-		    .from_len = 4,
-		    .backward = true,
-		    .after = true },
-		  50048,
-		  3,
-		  true },
-		{ { .limit = 3, .from = "9", .from_len = 1, .backward = true },
-		  99097,
-		  3,
-		  true },
-		{ { .limit = 3, .from = "0", .from_len = 1, .backward = true },
-		  0,
-		  0,
-		  false },
-		{ { .limit = 1000, .bytes_max = 1000 }, 4, 5, true },
-		{ { .limit = 1000,
-		    .bytes_max = 1,
-		    .from = "090",
-		    .from_len = 3 },
-		  90090,
-		  1,
-		  true },
-	};
 	struct fixture f = setup();
 	size_t count;
 	bool more;
@@ -299,14 +289,14 @@ static void records_are_walked_in_order_from_anywhere(void)
 		    &more) == 0);
 	EXPECT(count == 0 && !more);
 	hundred(&f);
-	for (size_t i = 0; i < MSN_ARRAY_LEN(cases); i++) {
-		unsigned long ends = walk(&f, cases[i].how, &count, &more);
+	for (size_t i = 0; i < MSN_ARRAY_LEN(walks); i++) {
+		unsigned long ends = walk(&f, walks[i].how, &count, &more);
 
-		if (ends != cases[i].ends || count != cases[i].count ||
-		    more != cases[i].more)
+		if (ends != walks[i].ends || count != walks[i].count ||
+		    more != walks[i].more)
 			printf("(%zu: %lu %zu %d) ", i, ends, count, more);
-		EXPECT(ends == cases[i].ends && count == cases[i].count &&
-		       more == cases[i].more);
+		EXPECT(ends == walks[i].ends && count == walks[i].count &&
+		       more == walks[i].more);
 	}
 	teardown(&f);
 }

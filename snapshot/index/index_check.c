@@ -94,6 +94,8 @@ static bool subtree_ok(struct checker *c, const struct index_tree *tree,
 {
 	bool ok = visit(c, at->number);
 
+	if (ok && at->number >= c->pages->there)
+		ok = bad(c, index_text_short);
 	*(at->height ? &k->branches : &k->leaves) += 1;
 	if (ok && at->height == 0 && tree->kind == INDEX_TREE_TABLE &&
 	    c->what == INDEX_CHECK_BRANCHES)
@@ -126,19 +128,32 @@ static bool tree_ok(struct checker *c, const struct index_tree *tree)
 	return true;
 }
 
+/* Pages that the file has not are known to be free. */
+static bool rest_ok(struct checker *c)
+{
+	for (uint64_t i = c->pages->there; i < c->pages->count; i++)
+		if (!(c->seen[i / 8] & 1u << i % 8))
+			return bad(c, index_text_short);
+	return true;
+}
+
 static int check(const struct index_pages *pages, enum index_check_what what,
-		 const struct index_tree *const *trees, const char **wrong)
+		 const struct index_tree *const *trees, bool all,
+		 const char **wrong)
 {
 	struct checker c = { .pages = pages, .what = what };
+	bool ok = true;
 
 	c.seen = msn_alloc((size_t)(pages->count / 8 + 1));
 	if (!c.seen)
 		return msn_fail(-ENOMEM);
-	while (*trees && tree_ok(&c, *trees))
-		trees++;
+	for (; ok && *trees; trees++)
+		ok = tree_ok(&c, *trees);
+	if (ok && all)
+		ok = rest_ok(&c);
 	free(c.seen);
 	*wrong = c.wrong;
-	return c.wrong ? msn_fail(-EBADMSG) : 0;
+	return ok ? 0 : msn_fail(-EBADMSG);
 }
 
 int index_check_file(const struct index_pages *pages,
@@ -147,7 +162,7 @@ int index_check_file(const struct index_pages *pages,
 	const struct index_tree *const trees[] = { &pages->main, &pages->free,
 						   NULL };
 
-	return msn_pass(check(pages, what, trees, wrong));
+	return msn_pass(check(pages, what, trees, true, wrong));
 }
 
 int index_check_tree(const struct index_pages *pages,
@@ -155,5 +170,5 @@ int index_check_tree(const struct index_pages *pages,
 {
 	const struct index_tree *const trees[] = { tree, NULL };
 
-	return msn_pass(check(pages, INDEX_CHECK_ALL, trees, wrong));
+	return msn_pass(check(pages, INDEX_CHECK_ALL, trees, false, wrong));
 }

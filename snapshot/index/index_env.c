@@ -27,6 +27,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "index/index_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -129,24 +130,59 @@ static int tables_open(struct index_env *env, MDB_txn *txn,
 			rc = index_rc(mdb_dbi_open(txn, index_table_names[i], 0,
 						   &env->dbis[i]));
 		else if (i < INDEX_TABLES_V1)
-			rc = msn_fail(-ENOENT);
+			rc = -ENOENT;
 	}
 	if (rc == -ENOENT)
 		*wrong = "a table of it is missing";
-	return rc == -ENOENT ? -EBADMSG : rc;
+	return rc == -ENOENT ? msn_fail(-EBADMSG) : rc;
+}
+
+int index_env_there(const struct index_env *env, size_t *bytes)
+{
+	mdb_filehandle_t fd;
+	struct stat st;
+	int rc = index_rc(mdb_env_get_fd(env->mdb, &fd));
+
+	if (rc)
+		return rc;
+	if (fstat(fd, &st))
+		return msn_fail(-errno);
+	*bytes = (size_t)st.st_size < env->map_bytes ? (size_t)st.st_size
+						     : env->map_bytes;
+	return 0;
+}
+
+/*
+ * A file that is shorter than its meta page says lacks free pages alone, or was
+ * cut.
+ */
+static int look_once(const struct index_env *env, MDB_txn *txn,
+		     struct index_look *look)
+{
+	size_t there = 0;
+	int rc = index_env_there(env, &there);
+
+	if (rc == 0)
+		rc = index_look_begin(look, env->map, there, mdb_txn_id(txn));
+	if (rc == 0 && look->pages.there < look->pages.count)
+		rc = index_check_file(&look->pages, INDEX_CHECK_BRANCHES,
+				      &look->wrong);
+	return rc;
 }
 
 static int tables_find_once(struct index_env *env, const char **wrong)
 {
-	struct index_look look;
+	struct index_look look = { 0 };
 	MDB_txn *txn;
 	int rc = index_rc(mdb_txn_begin(env->mdb, NULL, MDB_RDONLY, &txn));
 
 	if (rc)
 		return rc;
-	rc = index_look_begin(&look, env->map, env->map_bytes, mdb_txn_id(txn));
+	rc = look_once(env, txn, &look);
 	if (rc == -EBADMSG)
 		*wrong = look.wrong;
+	if (rc == 0 && look.pages.main.root == INDEX_NO_PAGE)
+		rc = -ENOENT;
 	if (rc == 0)
 		rc = tables_open(env, txn, &look, wrong);
 	index_look_end(&look);
@@ -157,6 +193,7 @@ static int tables_find_once(struct index_env *env, const char **wrong)
 	return index_rc(mdb_txn_commit(txn));
 }
 
+/* -ENOENT: the file has no tables at all, whoever made it did not get there. */
 static int tables_find(struct index_env *env, const char **wrong)
 {
 	int rc = -EAGAIN;
@@ -170,8 +207,11 @@ static int tables_create(struct index_env *env)
 {
 	MDB_txn *txn;
 	MDB_dbi dbi;
-	int rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
+	int rc;
 
+	if (msn_fault("index.create"))
+		return msn_fail(-EIO);
+	rc = mdb_txn_begin(env->mdb, NULL, 0, &txn);
 	if (rc)
 		return index_rc(rc);
 	for (int i = 0; rc == 0 && i < INDEX_TABLES; i++)
@@ -359,10 +399,13 @@ static int env_new(struct index_env **out, const struct msn_index_opts *opts,
 		rc = reserve_lock_file(env);
 	if (rc == 0)
 		rc = lmdb_open(env, map);
-	if (rc == 0 && fresh)
-		rc = tables_create(env);
 	if (rc == 0)
 		rc = tables_find(env, wrong);
+	if (rc == -ENOENT && opts->create) {
+		rc = tables_create(env);
+		if (rc == 0)
+			rc = tables_find(env, wrong);
+	}
 	if (rc)
 		return msn_pass(rc);
 	*out = msn_steal(env);
@@ -506,14 +549,11 @@ int index_env_reserve(struct index_env *env, size_t bytes)
 
 int index_env_bytes(struct index_env *env, uint64_t *out)
 {
-	mdb_filehandle_t fd;
-	struct stat st;
+	size_t bytes = 0;
+	int rc;
 
 	msn_read_scope(&env->resize);
-	if (!env->mdb || mdb_env_get_fd(env->mdb, &fd))
-		return msn_fail(-EIO);
-	if (fstat(fd, &st))
-		return msn_fail(-errno);
-	*out = (uint64_t)st.st_size;
-	return 0;
+	rc = env->mdb ? index_env_there(env, &bytes) : msn_fail(-EIO);
+	*out = bytes;
+	return rc;
 }

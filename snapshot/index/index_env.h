@@ -47,6 +47,9 @@ int index_env_open(struct index_env **out, const struct msn_index_opts *opts,
 		   const char **wrong);
 void index_env_close(struct index_env *env);
 
+/* Of the file and of the map; with the resize lock held. */
+int index_env_there(const struct index_env *env, size_t *bytes);
+
 /* All below: no transaction of this thread is open. */
 
 /* Opens tables that were made since. */

@@ -67,7 +67,7 @@ static int look_at(struct index_look *look, enum index_table table,
 {
 	uint16_t as = (uint16_t)((table + 1u) << 6 | (at->height + 1));
 
-	if (look->seen && at->number < look->pages.count &&
+	if (look->seen && at->number < look->pages.there &&
 	    look->seen[at->number] == as)
 		return broken(look,
 			      index_page_check_bounds(&look->pages,
@@ -283,14 +283,14 @@ static int take_tables(struct index_look *look, const struct index_spot *at)
 	return msn_pass(rc);
 }
 
-int index_look_begin(struct index_look *look, const uint8_t *map,
-		     size_t map_bytes, uint64_t txnid)
+int index_look_begin(struct index_look *look, const uint8_t *map, size_t bytes,
+		     uint64_t txnid)
 {
 	struct index_spot root;
 	int rc;
 
 	*look = (struct index_look){ 0 };
-	rc = index_pages_at(&look->pages, map, map_bytes, txnid, &look->wrong);
+	rc = index_pages_at(&look->pages, map, bytes, txnid, &look->wrong);
 	if (rc)
 		return msn_pass(rc);
 	if (look->pages.main.root == INDEX_NO_PAGE)

@@ -62,12 +62,12 @@ struct index_look {
 };
 
 /*
- * Looks at the file as of transaction @txnid, which is held open, and finds its
- * tables.  -EAGAIN if the transaction is not the last or the last but one any
- * more.
+ * Looks at the file, @bytes of which are mapped at @map, as of transaction
+ * @txnid, which is held open, and finds its tables.  -EAGAIN if the transaction
+ * is not the last or the last but one any more.
  */
-int index_look_begin(struct index_look *look, const uint8_t *map,
-		     size_t map_bytes, uint64_t txnid);
+int index_look_begin(struct index_look *look, const uint8_t *map, size_t bytes,
+		     uint64_t txnid);
 void index_look_end(struct index_look *look);
 
 /* NULL data: the first key of the table.  0, -EBADMSG, -ENOMEM. */

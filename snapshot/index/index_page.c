@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Pages. */
@@ -64,6 +63,7 @@
 
 const char index_text_outside[] = "a page number lies outside the file";
 const char index_text_twice[] = "a page is used twice";
+const char index_text_short[] = "its file is shorter than it says";
 const char index_text_kind[] = "a page is not what the tree takes it for";
 
 #ifdef MSN_FAULTS
@@ -86,14 +86,17 @@ static bool meta_ok(const uint8_t *meta, unsigned i)
 	       map <= MAP_BYTES_MAX;
 }
 
-/* Does the file have the pages that the meta page speaks of? */
-static bool meta_fits(const uint8_t *meta, uint64_t file_bytes,
-		      uint32_t page_bytes)
+/*
+ * The last pages that were given out may be free, and then the file need not
+ * have them.
+ */
+static bool meta_fits(const uint8_t *meta, uint32_t page_bytes)
 {
 	uint64_t last = msn_get64(meta + META_AT_LAST_PAGE);
+	uint64_t map = msn_get64(meta + META_AT_MAP_BYTES);
 
 	return msn_get32(meta + META_AT_FREE_DB) == page_bytes && last >= 1 &&
-	       last < file_bytes / page_bytes;
+	       last < map / page_bytes;
 }
 
 static bool page_bytes_ok(uint32_t bytes)
@@ -102,14 +105,21 @@ static bool page_bytes_ok(uint32_t bytes)
 	       (bytes & (bytes - 1)) == 0;
 }
 
+/* Commits take turns, and their numbers have no gaps. */
+static bool turns_ok(const uint64_t *txnid)
+{
+	if (txnid[0] == 0 && txnid[1] == 0)
+		return true; /* just made */
+	return txnid[0] % 2 == 0 && txnid[1] % 2 == 1 &&
+	       (txnid[0] + 1 == txnid[1] || txnid[1] + 1 == txnid[0]);
+}
+
 const char *index_check_metas(int fd)
 {
+	uint64_t txnid[INDEX_META_PAGES];
 	uint8_t meta[META_END];
 	uint32_t page_bytes = 0;
-	struct stat st;
 
-	if (fstat(fd, &st))
-		return "its file cannot be read";
 	for (unsigned i = 0; i < INDEX_META_PAGES; i++) {
 		if (pread(fd, meta, sizeof(meta), (off_t)(i * page_bytes)) !=
 		    (ssize_t)sizeof(meta))
@@ -118,10 +128,11 @@ const char *index_check_metas(int fd)
 			page_bytes = msn_get32(meta + META_AT_FREE_DB);
 		if (!meta_ok(meta, i) || !page_bytes_ok(page_bytes))
 			return "a meta page of its file is damaged";
-		if (!meta_fits(meta, (uint64_t)st.st_size, page_bytes))
-			return "its file is shorter than it says";
+		if (!meta_fits(meta, page_bytes))
+			return index_text_short;
+		txnid[i] = msn_get64(meta + META_AT_TXNID);
 	}
-	return NULL;
+	return turns_ok(txnid) ? NULL : "its meta pages do not belong together";
 }
 
 /* A writer may be at work on the page: what is read twice the same is whole. */
@@ -135,8 +146,8 @@ static bool meta_copy(uint8_t *out, const uint8_t *meta)
 	return memcmp(out, again, META_END) == 0;
 }
 
-int index_pages_at(struct index_pages *out, const uint8_t *map,
-		   size_t map_bytes, uint64_t txnid, const char **wrong)
+int index_pages_at(struct index_pages *out, const uint8_t *map, size_t bytes,
+		   uint64_t txnid, const char **wrong)
 {
 	size_t page_bytes = msn_get32(map + META_AT_FREE_DB);
 	uint8_t meta[META_END];
@@ -150,9 +161,11 @@ int index_pages_at(struct index_pages *out, const uint8_t *map,
 	out->map = map;
 	out->page_bytes = page_bytes;
 	out->count = msn_get64(meta + META_AT_LAST_PAGE) + 1;
+	out->there = bytes / page_bytes;
+	if (out->there > out->count)
+		out->there = out->count;
 	out->txnid = txnid;
-	if (out->count < INDEX_META_PAGES ||
-	    out->count > map_bytes / page_bytes)
+	if (out->there < INDEX_META_PAGES)
 		return msn_fail(-EBADMSG);
 	*wrong = index_tree_read(&out->free, INDEX_TREE_FREE,
 				 meta + META_AT_FREE_DB);
@@ -198,7 +211,7 @@ static const uint8_t *page_at(const struct index_pages *pages, uint64_t number)
 
 static bool inside(const struct index_pages *pages, uint64_t number)
 {
-	return number >= INDEX_META_PAGES && number < pages->count;
+	return number >= INDEX_META_PAGES && number < pages->there;
 }
 
 unsigned index_page_keys(const struct index_pages *pages, uint64_t number)
@@ -493,7 +506,7 @@ static const char *free_overflow(const struct index_pages *pages,
 	count = msn_get32(page + PAGE_AT_OVERFLOW);
 	if (msn_get64(page) != number ||
 	    msn_get16(page + PAGE_AT_FLAGS) != P_OVERFLOW || count == 0 ||
-	    count > pages->count - number ||
+	    count > pages->there - number ||
 	    count * pages->page_bytes < PAGE_HEAD + n->value_len)
 		return index_text_kind;
 	out->own_first = number;

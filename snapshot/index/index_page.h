@@ -44,7 +44,8 @@ struct index_tree {
 struct index_pages {
 	const uint8_t *map;
 	size_t page_bytes;
-	uint64_t count; /* in use, from the start of the file */
+	uint64_t count; /* that have been given out, from the first */
+	uint64_t there; /* of them, that the file has: the last may be free */
 	uint64_t txnid;
 	struct index_tree free, main;
 };
@@ -73,12 +74,12 @@ struct index_node {
 const char *index_check_metas(int fd);
 
 /*
- * The file mapped at @map, @map_bytes long, as of transaction @txnid, which is
+ * The file mapped at @map, @bytes of it, as of transaction @txnid, which is
  * held open.  -EAGAIN if its meta page was written over meanwhile; -EBADMSG
  * with text in *@wrong.
  */
-int index_pages_at(struct index_pages *out, const uint8_t *map,
-		   size_t map_bytes, uint64_t txnid, const char **wrong);
+int index_pages_at(struct index_pages *out, const uint8_t *map, size_t bytes,
+		   uint64_t txnid, const char **wrong);
 
 /* Text of what is wrong with a tree's record, or NULL and the tree. */
 const char *index_tree_read(struct index_tree *out, enum index_tree_kind kind,
@@ -129,7 +130,8 @@ const char *index_free_list_read(const struct index_pages *pages,
 				 struct index_free_list *out);
 
 /* Tells of a page that cannot be, from wherever it is found. */
-extern const char index_text_outside[], index_text_twice[], index_text_kind[];
+extern const char index_text_outside[], index_text_twice[], index_text_kind[],
+	index_text_short[];
 
 #ifdef MSN_FAULTS
 /* For tests: pages that this thread has looked at. */

@@ -18,8 +18,11 @@ static int tx_look(struct index_tx *tx)
 {
 	struct index_env *env = tx->env;
 	uint64_t base = mdb_txn_id(tx->txn) - tx->writing;
-	int rc = index_look_begin(&tx->look, env->map, env->map_bytes, base);
+	size_t there = 0;
+	int rc = index_env_there(env, &there);
 
+	if (rc == 0)
+		rc = index_look_begin(&tx->look, env->map, there, base);
 	memcpy(tx->dbis, env->dbis, sizeof(tx->dbis));
 	if (rc == 0 && tx->writing &&
 	    !__atomic_load_n(&env->free_known, __ATOMIC_RELAXED)) {

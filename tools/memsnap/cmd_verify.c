@@ -206,7 +206,9 @@ static int verify(struct verify_cmd *c, struct msn_store *store, pid_t pid)
 	struct msn_uid uid;
 	int rc, print;
 
-	rc = msn_refs_find(cli, store, cli->argv[0], &uid);
+	rc = msn_store_check(store, &cli->why);
+	if (!rc)
+		rc = msn_refs_find(cli, store, cli->argv[0], &uid);
 	if (rc)
 		return msn_pass(rc);
 	msn_progress_begin(&c->progress, cli, "verifying");

@@ -9,6 +9,11 @@
  * acknowledged, unless its removal was begun.  After each kill it opens the
  * store, reads every such snapshot with all its pages, and compares each page
  * with what was in the space.
+ *
+ * Each snapshot is published with a note, a record that answers for it and an
+ * event; it is removed with its record and another event.  After each kill the
+ * events, one after the other, tell exactly which snapshots there are, and each
+ * of them has its note and its record.
  */
 #include "base/fd.h"
 #include "base/rand.h"
@@ -108,6 +113,73 @@ static void say(int fd, enum what what, struct msn_uid uid, uint64_t seed)
 		_exit(1);
 }
 
+/* ---- What goes with a snapshot ------------------------------------------- */
+
+/* What an event's bytes say. */
+struct told {
+	enum what what; /* SAVED or REMOVED */
+	struct msn_uid uid;
+	uint64_t seed;
+};
+
+struct companion {
+	struct told told;
+	struct msn_record_change changes[2];
+};
+
+/* The event, and the record made or deleted. */
+static struct msn_beside companion(struct companion *c)
+{
+	bool saved = c->told.what == SAVED;
+
+	c->changes[0] =
+		(struct msn_record_change){ .op = MSN_RECORD_APPEND,
+					    .kind = MSN_RECORD_EVENT,
+					    .value = &c->told,
+					    .value_len = sizeof(c->told) };
+	c->changes[1] = (struct msn_record_change){
+		.op = saved ? MSN_RECORD_ADD : MSN_RECORD_DELETE,
+		.kind = MSN_RECORD_REQUEST,
+		.key = c->told.uid.bytes,
+		.key_len = sizeof(c->told.uid.bytes),
+		.value = &c->told.seed,
+		.value_len = saved ? sizeof(c->told.seed) : 0
+	};
+	return (struct msn_beside){ c->changes, 2 };
+}
+
+static int publishing(void *ctx, const struct msn_snapshot_info *info,
+		      struct msn_companions *out, struct msn_failure *why)
+{
+	struct companion *c = ctx;
+
+	(void)why;
+	c->told.uid = info->uid;
+	out->note = &c->told.seed;
+	out->note_len = sizeof(c->told.seed);
+	out->beside = companion(c);
+	return 0;
+}
+
+static int remove_it(struct msn_store *store, struct msn_uid uid,
+		     struct msn_failure *why)
+{
+	struct companion c = { .told = { .what = REMOVED, .uid = uid } };
+	struct msn_remove_opts opts = { .revision = MSN_NOTE_ANY,
+					.beside = companion(&c) };
+
+	return msn_store_remove(store, uid, &opts, why);
+}
+
+/* Another note of the same bytes, and nothing else. */
+static int touch_it(struct msn_store *store, struct msn_uid uid,
+		    struct msn_failure *why)
+{
+	struct msn_update_opts opts = { .revision = MSN_NOTE_ANY };
+
+	return msn_store_update(store, uid, &opts, NULL, why);
+}
+
 /* Saves and removes until it is killed. */
 __attribute__((noreturn)) static void child(const char *path, int fd,
 					    uint64_t rand)
@@ -130,8 +202,11 @@ __attribute__((noreturn)) static void child(const char *path, int fd,
 	}
 	mm = make_space(mf);
 	for (;;) {
-		struct msn_save_opts opts = { 0 };
 		uint64_t seed = msn_rand_next(&rand);
+		struct companion c = { .told = { .what = SAVED,
+						 .seed = seed } };
+		struct msn_save_opts opts = { .publishing = publishing,
+					      .publishing_ctx = &c };
 		struct msn_uid uid;
 
 		write_space(mm, seed);
@@ -141,11 +216,13 @@ __attribute__((noreturn)) static void child(const char *path, int fd,
 			break;
 		say(fd, SAVED, uid, seed);
 		kept[count++] = uid;
+		if (msn_rand_next(&rand) % 2 && touch_it(store, uid, &why))
+			break;
 		if (count < KEEP / 2 || msn_rand_next(&rand) % 2)
 			if (count < KEEP)
 				continue;
 		say(fd, REMOVING, kept[0], 0);
-		if (msn_store_remove(store, kept[0], NULL, &why))
+		if (remove_it(store, kept[0], &why))
 			break;
 		say(fd, REMOVED, kept[0], 0);
 		memmove(kept, kept + 1, --count * sizeof(kept[0]));
@@ -226,6 +303,82 @@ static bool is_listed(struct msn_store *store, struct msn_uid uid)
 	return msn_store_info(store, uid, &info, &why) == 0;
 }
 
+static void check_companions(struct msn_store *store, struct msn_uid uid,
+			     uint64_t seed)
+{
+	struct msn_note note;
+	uint8_t *answer;
+	size_t len;
+
+	CHECK(msn_store_note(store, uid, &note, NULL) == 0);
+	CHECK(note.len == sizeof(seed) &&
+	      memcmp(note.bytes, &seed, sizeof(seed)) == 0);
+	CHECK(msn_store_record(store, MSN_RECORD_REQUEST, uid.bytes,
+			       sizeof(uid.bytes), &answer, &len, NULL) == 0);
+	CHECK(len == sizeof(seed) && memcmp(answer, &seed, len) == 0);
+	free(note.bytes);
+	free(answer);
+}
+
+/* Reads the next events; what they say of @alive is entered there. */
+static bool read_events(struct msn_store *store, uint64_t *last,
+			struct expected *alive, size_t *count)
+{
+	uint8_t from[8];
+	struct msn_record_walk how = { .kind = MSN_RECORD_EVENT,
+				       .from = from,
+				       .from_len = 8,
+				       .after = true,
+				       .limit = 1000 };
+	struct msn_records r;
+	bool more;
+
+	for (int i = 0; i < 8; i++)
+		from[i] = (uint8_t)(*last >> (56 - 8 * i));
+	CHECK(msn_store_records(store, &how, &r, NULL) == 0);
+	for (size_t i = 0; i < r.count; i++) {
+		struct told told;
+		size_t at = 0;
+
+		CHECK(r.list[i].value_len == sizeof(told));
+		memcpy(&told, r.list[i].value, sizeof(told));
+		CHECK(r.list[i].key[7] == (uint8_t)++ * last);
+		while (at < *count && !msn_uid_equal(alive[at].uid, told.uid))
+			at++;
+		CHECK((told.what == SAVED) == (at == *count));
+		if (told.what == SAVED)
+			alive[(*count)++] =
+				(struct expected){ told.uid, told.seed, 0 };
+		else
+			alive[at] = alive[--*count];
+		CHECK(*count < 4 * KEEP);
+	}
+	more = r.more;
+	msn_records_deinit(&r);
+	return more;
+}
+
+/* The events, from the first on, say which snapshots there are. */
+static void check_events(struct msn_store *store)
+{
+	static struct expected alive[4 * KEEP];
+	struct msn_snapshot_info *list;
+	uint64_t last = 0, answers;
+	size_t count = 0, listed;
+
+	while (read_events(store, &last, alive, &count))
+		;
+	CHECK(msn_store_list(store, &list, &listed, NULL) == 0);
+	CHECK(listed == count);
+	CHECK(msn_store_record_count(store, MSN_RECORD_REQUEST, &answers,
+				     NULL) == 0);
+	CHECK(answers == count);
+	for (size_t i = 0; i < count; i++)
+		check_companions(store, alive[i].uid, alive[i].seed);
+	CHECK(msn_store_check(store, NULL) == 0);
+	free(list);
+}
+
 /* Everything acknowledged is there, and nothing else is listed. */
 static void check_store(struct world *w, bool whole)
 {
@@ -239,14 +392,14 @@ static void check_store(struct world *w, bool whole)
 	if (rc)
 		printf("%s\n", why.text);
 	CHECK(rc == 0);
+	check_events(store);
 	CHECK(msn_store_list(store, &list, &listed, &why) == 0);
 	for (size_t i = 0; i < listed; i++) {
 		struct expected *x = find(w, list[i].uid);
 
 		/* Published, but killed before it could say so: also fine. */
 		if (!x)
-			CHECK(msn_store_remove(store, list[i].uid, NULL,
-					       &why) == 0);
+			CHECK(remove_it(store, list[i].uid, &why) == 0);
 	}
 	free(list);
 	for (size_t i = 0; i < w->count; i++) {
@@ -259,7 +412,7 @@ static void check_store(struct world *w, bool whole)
 	}
 	/* The next child starts from nothing of its own. */
 	while (w->count > KEEP) {
-		CHECK(msn_store_remove(store, w->list[0].uid, NULL, &why) == 0);
+		CHECK(remove_it(store, w->list[0].uid, &why) == 0);
 		memmove(w->list, w->list + 1, --w->count * sizeof(w->list[0]));
 	}
 	msn_store_close(store);

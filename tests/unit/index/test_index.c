@@ -5,8 +5,8 @@
  */
 #include "index/index.h"
 
-#include "base/alloc.h"
 #include "base/fault.h"
+#include "fakes/index_fixture.h"
 #include "index/index_record.h"
 #include "support/check.h"
 
@@ -22,166 +22,74 @@
 /* A map of 16 pages: a few records fill it. */
 #define SMALL_MAP 65536
 
-static char *dir_new(void)
-{
-	char *dir = msn_strdup("/tmp/msn-index-XXXXXX");
-
-	CHECK(dir && mkdtemp(dir));
-	return dir;
-}
-
-static void dir_free(char *dir)
-{
-	static const char *const files[] = { "data.mdb", "lock.mdb" };
-	char path[64];
-
-	for (size_t i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
-		unlink(path);
-	}
-	rmdir(dir);
-	free(dir);
-}
-
-static const struct msn_uid store_uid = { { 9, 8, 7 } };
-
-static struct msn_index *open_at(const char *dir, size_t map_bytes)
-{
-	struct msn_index_opts opts = { .dir = dir,
-				       .where = "/the/store",
-				       .store = store_uid,
-				       .create = true,
-				       .map_bytes = map_bytes };
-	struct msn_index *index;
-
-	CHECK(msn_index_open(&index, &opts, NULL) == 0);
-	return index;
-}
-
-/* Publishes a snapshot that needs packs [first, first + count). */
-static int publish(struct msn_index *index, struct msn_uid uid,
-		   const char *name, uint64_t first, size_t count)
-{
-	struct msn_index_pack packs[8];
-	struct msn_manifest_pack needs[8];
-	struct msn_index_snapshot s = { .uid = uid,
-					.manifest_bytes = 100,
-					.run_count = 1,
-					.runs = { { first, 1, 1, 2 } } };
-	struct msn_index_publish what = { .snapshot = &s,
-					  .packs = packs,
-					  .pack_count = count,
-					  .needs = needs,
-					  .need_count = count };
-
-	strcpy(s.name, name);
-	for (size_t i = 0; i < count; i++) {
-		packs[i] =
-			(struct msn_index_pack){ .id = first + i,
-						 .generation = 1,
-						 .pages = 9,
-						 .state = MSN_INDEX_PACK_OPEN };
-		needs[i] = (struct msn_manifest_pack){ first + i, 1 };
-	}
-	return msn_index_publish(index, &what, NULL);
-}
-
-/* Whatever its note says, and nothing beside. */
-static int remove_it(struct msn_index *index, struct msn_uid uid, bool *freed)
-{
-	struct msn_index_removal what = { .uid = uid,
-					  .revision = MSN_NOTE_ANY };
-
-	return msn_index_remove(index, &what, freed, NULL);
-}
-
-static struct msn_uid uid_of(unsigned n)
-{
-	struct msn_uid uid = { { 0 } };
-
-	uid.bytes[0] = (uint8_t)(n >> 8);
-	uid.bytes[1] = (uint8_t)n;
-	uid.bytes[15] = 1;
-	return uid;
-}
-
-static size_t count_all(struct msn_index *index)
-{
-	struct msn_index_snapshot *list;
-	size_t count;
-
-	CHECK(msn_index_snapshots(index, &list, &count, NULL) == 0);
-	free(list);
-	return count;
-}
-
 static void what_was_published_is_found(void)
 {
-	char *dir = dir_new();
-	struct msn_index *index = open_at(dir, 0);
+	char *dir = index_dir_new();
+	struct msn_index *index = index_at(dir, 0);
 	struct msn_index_snapshot s;
 	struct msn_uid got;
 
-	EXPECT(msn_uid_equal(msn_index_store(index), store_uid));
-	CHECK(publish(index, uid_of(0x1234), "alpha", 1, 2) == 0);
-	CHECK(publish(index, uid_of(0x1235), "", 2, 2) == 0);
+	EXPECT(msn_uid_equal(msn_index_store(index), index_store_uid));
+	CHECK(index_publish(index, index_uid(0x1234), "alpha", 1, 2) == 0);
+	CHECK(index_publish(index, index_uid(0x1235), "", 2, 2) == 0);
 	CHECK(msn_index_by_name(index, "alpha", &got, NULL) == 0);
-	EXPECT(msn_uid_equal(got, uid_of(0x1234)));
+	EXPECT(msn_uid_equal(got, index_uid(0x1234)));
 	EXPECT(msn_index_by_name(index, "", &got, NULL) == MSN_INDEX_E_ABSENT);
 	EXPECT(msn_index_by_name(index, "alph", &got, NULL) ==
 	       MSN_INDEX_E_ABSENT);
-	CHECK(msn_index_snapshot(index, uid_of(0x1234), &s, NULL) == 0);
+	CHECK(msn_index_snapshot(index, index_uid(0x1234), &s, NULL) == 0);
 	EXPECT(strcmp(s.name, "alpha") == 0 && s.runs[0].pages == 2);
-	EXPECT(msn_index_snapshot(index, uid_of(1), &s, NULL) ==
+	EXPECT(msn_index_snapshot(index, index_uid(1), &s, NULL) ==
 	       MSN_INDEX_E_ABSENT);
 
-	EXPECT(msn_index_by_prefix(index, uid_of(0x1235), 4, &got, NULL) == 0);
-	EXPECT(msn_uid_equal(got, uid_of(0x1235)));
-	EXPECT(msn_index_by_prefix(index, uid_of(0x1230), 3, &got, NULL) ==
+	EXPECT(msn_index_by_prefix(index, index_uid(0x1235), 4, &got, NULL) ==
+	       0);
+	EXPECT(msn_uid_equal(got, index_uid(0x1235)));
+	EXPECT(msn_index_by_prefix(index, index_uid(0x1230), 3, &got, NULL) ==
 	       MSN_INDEX_E_AMBIGUOUS);
-	EXPECT(msn_index_by_prefix(index, uid_of(0x1236), 4, &got, NULL) ==
+	EXPECT(msn_index_by_prefix(index, index_uid(0x1236), 4, &got, NULL) ==
 	       MSN_INDEX_E_ABSENT);
 	msn_index_close(index);
-	dir_free(dir);
+	index_dir_free(dir);
 }
 
 static void packs_are_counted_and_freed_with_the_last(void)
 {
-	char *dir = dir_new();
-	struct msn_index *index = open_at(dir, 0);
+	char *dir = index_dir_new();
+	struct msn_index *index = index_at(dir, 0);
 	struct msn_index_pack *packs;
 	uint64_t next;
 	size_t count;
 	bool freed;
 
-	CHECK(publish(index, uid_of(1), "a", 1, 2) == 0);
-	CHECK(publish(index, uid_of(2), "b", 2, 2) == 0);
+	CHECK(index_publish(index, index_uid(1), "a", 1, 2) == 0);
+	CHECK(index_publish(index, index_uid(2), "b", 2, 2) == 0);
 	CHECK(msn_index_packs(index, &packs, &count, &next, NULL) == 0);
 	EXPECT(count == 3 && next == 4);
 	EXPECT(packs[0].refs == 1 && packs[1].refs == 2 && packs[2].refs == 1);
 	EXPECT(packs[1].id == 2 && packs[1].pages == 9);
 	free(packs);
 
-	CHECK(remove_it(index, uid_of(1), &freed) == 0);
+	CHECK(index_remove(index, index_uid(1), &freed) == 0);
 	EXPECT(freed);
 	CHECK(msn_index_packs(index, &packs, &count, &next, NULL) == 0);
 	EXPECT(count == 2 && packs[0].id == 2 && packs[0].refs == 1);
 	EXPECT(next == 4);
 	free(packs);
-	EXPECT(remove_it(index, uid_of(1), &freed) == MSN_INDEX_E_ABSENT);
+	EXPECT(index_remove(index, index_uid(1), &freed) == MSN_INDEX_E_ABSENT);
 
-	CHECK(publish(index, uid_of(3), "a", 2, 2) == 0);
-	CHECK(remove_it(index, uid_of(2), &freed) == 0);
+	CHECK(index_publish(index, index_uid(3), "a", 2, 2) == 0);
+	CHECK(index_remove(index, index_uid(2), &freed) == 0);
 	EXPECT(!freed);
 	msn_index_close(index);
-	dir_free(dir);
+	index_dir_free(dir);
 }
 
 static void nothing_is_published_by_halves(void)
 {
-	char *dir = dir_new();
-	struct msn_index *index = open_at(dir, 0);
-	struct msn_index_snapshot s = { .uid = uid_of(7),
+	char *dir = index_dir_new();
+	struct msn_index *index = index_at(dir, 0);
+	struct msn_index_snapshot s = { .uid = index_uid(7),
 					.manifest_bytes = 1,
 					.run_count = 1,
 					.runs = { { 1, 1, 1, 2 } } };
@@ -193,69 +101,71 @@ static void nothing_is_published_by_halves(void)
 	uint64_t next;
 	size_t count;
 
-	CHECK(publish(index, uid_of(1), "a", 1, 1) == 0);
-	EXPECT(publish(index, uid_of(2), "a", 1, 1) == MSN_INDEX_E_EXISTS);
-	EXPECT(publish(index, uid_of(1), "b", 1, 1) == -EEXIST);
+	CHECK(index_publish(index, index_uid(1), "a", 1, 1) == 0);
+	EXPECT(index_publish(index, index_uid(2), "a", 1, 1) ==
+	       MSN_INDEX_E_EXISTS);
+	EXPECT(index_publish(index, index_uid(1), "b", 1, 1) == -EEXIST);
 	EXPECT(msn_index_publish(index, &what, NULL) == MSN_INDEX_E_STALE);
 	needs[1] = (struct msn_manifest_pack){ 5, 1 };
 	EXPECT(msn_index_publish(index, &what, NULL) == MSN_INDEX_E_STALE);
-	EXPECT(count_all(index) == 1);
+	EXPECT(index_count_all(index) == 1);
 	CHECK(msn_index_packs(index, &packs, &count, &next, NULL) == 0);
 	EXPECT(count == 1 && packs[0].refs == 1);
 	free(packs);
 	msn_index_close(index);
-	dir_free(dir);
+	index_dir_free(dir);
 }
 
 static void a_sealed_pack_stays_sealed(void)
 {
-	char *dir = dir_new();
-	struct msn_index *index = open_at(dir, 0);
+	char *dir = index_dir_new();
+	struct msn_index *index = index_at(dir, 0);
 	struct msn_index_pack *packs;
 	uint64_t next;
 	size_t count;
 
-	CHECK(publish(index, uid_of(1), "a", 1, 1) == 0);
+	CHECK(index_publish(index, index_uid(1), "a", 1, 1) == 0);
 	CHECK(msn_index_seal(index, 1, NULL) == 0);
 	CHECK(msn_index_seal(index, 77, NULL) == 0);
 	msn_index_close(index);
-	index = open_at(dir, 0);
+	index = index_at(dir, 0);
 	CHECK(msn_index_packs(index, &packs, &count, &next, NULL) == 0);
 	EXPECT(count == 1 && packs[0].state == MSN_INDEX_PACK_SEALED);
 	free(packs);
 	msn_index_close(index);
-	dir_free(dir);
+	index_dir_free(dir);
 }
 
 static void a_full_map_grows(void)
 {
-	char *dir = dir_new();
-	struct msn_index *index = open_at(dir, SMALL_MAP);
+	char *dir = index_dir_new();
+	struct msn_index *index = index_at(dir, SMALL_MAP);
 	uint64_t bytes;
 	bool freed;
 
 	for (unsigned i = 0; i < 700; i++)
-		CHECK(publish(index, uid_of(i), "", 1 + i % 50, 3) == 0);
-	EXPECT(count_all(index) == 700);
+		CHECK(index_publish(index, index_uid(i), "", 1 + i % 50, 3) ==
+		      0);
+	EXPECT(index_count_all(index) == 700);
 	CHECK(msn_index_bytes(index, &bytes, NULL) == 0);
 	EXPECT(bytes > 4 * SMALL_MAP);
 	for (unsigned i = 0; i < 700; i++)
-		CHECK(remove_it(index, uid_of(i), &freed) == 0);
-	EXPECT(count_all(index) == 0);
+		CHECK(index_remove(index, index_uid(i), &freed) == 0);
+	EXPECT(index_count_all(index) == 0);
 	msn_index_close(index);
 
 	/* Opened with a small map again, it takes the size it needs. */
-	index = open_at(dir, SMALL_MAP);
-	EXPECT(count_all(index) == 0);
+	index = index_at(dir, SMALL_MAP);
+	EXPECT(index_count_all(index) == 0);
 	msn_index_close(index);
-	dir_free(dir);
+	index_dir_free(dir);
 }
 
 /* The parent's map is small while a child makes the file large. */
 static void a_map_that_another_process_grew_is_followed(void)
 {
-	char *dir = dir_new();
-	struct msn_index *index = open_at(dir, SMALL_MAP);
+	char *dir = index_dir_new();
+	struct msn_index *index = index_at(dir, SMALL_MAP);
 	int go[2], status;
 	char byte = 0;
 	pid_t pid;
@@ -266,24 +176,24 @@ static void a_map_that_another_process_grew_is_followed(void)
 	if (pid == 0) {
 		if (read(go[0], &byte, 1) != 1)
 			_exit(2);
-		index = open_at(dir, SMALL_MAP);
+		index = index_at(dir, SMALL_MAP);
 		for (unsigned i = 0; i < 700; i++)
-			if (publish(index, uid_of(i), "", 1, 3))
+			if (index_publish(index, index_uid(i), "", 1, 3))
 				_exit(1);
 		_exit(0);
 	}
-	index = open_at(dir, SMALL_MAP);
-	EXPECT(count_all(index) == 0);
+	index = index_at(dir, SMALL_MAP);
+	EXPECT(index_count_all(index) == 0);
 	CHECK(write(go[1], &byte, 1) == 1);
 	CHECK(waitpid(pid, &status, 0) == pid);
 	EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	EXPECT(count_all(index) == 700);
-	EXPECT(publish(index, uid_of(9999), "mine", 1, 1) == 0);
-	EXPECT(count_all(index) == 701);
+	EXPECT(index_count_all(index) == 700);
+	EXPECT(index_publish(index, index_uid(9999), "mine", 1, 1) == 0);
+	EXPECT(index_count_all(index) == 701);
 	msn_index_close(index);
 	close(go[0]);
 	close(go[1]);
-	dir_free(dir);
+	index_dir_free(dir);
 }
 
 struct worker {
@@ -294,7 +204,7 @@ struct worker {
 static void *read_on(void *arg)
 {
 	struct worker *w = arg;
-	struct msn_index *index = open_at(w->dir, SMALL_MAP);
+	struct msn_index *index = index_at(w->dir, SMALL_MAP);
 	size_t last = 0;
 
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
@@ -316,21 +226,21 @@ static void *read_on(void *arg)
 /* Both share what is open; the map moves under the reader again and again. */
 static void a_catalog_may_be_open_twice_in_a_process(void)
 {
-	char *dir = dir_new();
-	struct msn_index *index = open_at(dir, SMALL_MAP);
+	char *dir = index_dir_new();
+	struct msn_index *index = index_at(dir, SMALL_MAP);
 	struct worker w = { .dir = dir };
 	pthread_t thread;
 
 	CHECK(pthread_create(&thread, NULL, read_on, &w) == 0);
 	for (unsigned i = 0; i < 400; i++)
-		CHECK(publish(index, uid_of(i), "", 1, 3) == 0);
+		CHECK(index_publish(index, index_uid(i), "", 1, 3) == 0);
 	__atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
 	CHECK(pthread_join(thread, NULL) == 0);
 	EXPECT(!w.failed);
-	EXPECT(publish(index, uid_of(500), "", 1, 3) == 0);
-	EXPECT(count_all(index) == 401);
+	EXPECT(index_publish(index, index_uid(500), "", 1, 3) == 0);
+	EXPECT(index_count_all(index) == 401);
 	msn_index_close(index);
-	dir_free(dir);
+	index_dir_free(dir);
 }
 
 /* LMDB's own lock on its file, which says that somebody uses it. */
@@ -348,8 +258,8 @@ static bool locked_by_another(const char *dir)
 
 static void closing_one_of_two_keeps_the_lock_of_the_other(void)
 {
-	char *dir = dir_new();
-	struct msn_index *one = open_at(dir, 0), *two = open_at(dir, 0);
+	char *dir = index_dir_new();
+	struct msn_index *one = index_at(dir, 0), *two = index_at(dir, 0);
 
 	msn_index_close(two);
 	for (int turn = 0; turn < 2; turn++) {
@@ -363,39 +273,39 @@ static void closing_one_of_two_keeps_the_lock_of_the_other(void)
 		if (turn == 0)
 			msn_index_close(one);
 	}
-	dir_free(dir);
+	index_dir_free(dir);
 }
 
 /* Readers that die leave slots; more of them than there are slots. */
 static void dead_readers_do_not_use_up_slots(void)
 {
-	char *dir = dir_new();
-	struct msn_index *index = open_at(dir, 0);
+	char *dir = index_dir_new();
+	struct msn_index *index = index_at(dir, 0);
 
-	CHECK(publish(index, uid_of(1), "", 1, 3) == 0);
+	CHECK(index_publish(index, index_uid(1), "", 1, 3) == 0);
 	msn_index_close(index);
 	for (unsigned i = 0; i < 600; i++) {
 		pid_t pid = fork();
 		int status;
 
 		if (pid == 0) {
-			index = open_at(dir, 0);
-			(void)count_all(index);
+			index = index_at(dir, 0);
+			(void)index_count_all(index);
 			kill(getpid(), SIGKILL);
 		}
 		CHECK(waitpid(pid, &status, 0) == pid);
 		EXPECT(WIFSIGNALED(status));
 	}
-	index = open_at(dir, 0);
-	EXPECT(count_all(index) == 1);
-	EXPECT(publish(index, uid_of(2), "", 1, 3) == 0);
+	index = index_at(dir, 0);
+	EXPECT(index_count_all(index) == 1);
+	EXPECT(index_publish(index, index_uid(2), "", 1, 3) == 0);
 	msn_index_close(index);
-	dir_free(dir);
+	index_dir_free(dir);
 }
 
 static void an_empty_folder_is_no_catalog(void)
 {
-	char *dir = dir_new();
+	char *dir = index_dir_new();
 	struct msn_index_opts opts = { .dir = dir, .where = "/the/store" };
 	struct msn_failure why = { 0 };
 	struct msn_index *index;
@@ -405,9 +315,9 @@ static void an_empty_folder_is_no_catalog(void)
 	EXPECT(why.kind == MSN_FAILURE_DATA_LOSS);
 	EXPECT(strstr(why.text, "/the/store") && strstr(why.text, "missing"));
 	EXPECT(!msn_index_exists(dir));
-	msn_index_close(open_at(dir, 0));
+	msn_index_close(index_at(dir, 0));
 	EXPECT(msn_index_exists(dir));
-	dir_free(dir);
+	index_dir_free(dir);
 }
 
 /* A catalog of a later program, told by its first record. */
@@ -415,7 +325,7 @@ static void a_newer_catalog_is_told(void)
 {
 	uint8_t value[INDEX_VALUE_MAX];
 	struct index_bytes key = { "store", 5 };
-	struct index_meta meta = { store_uid, 5 }, got;
+	struct index_meta meta = { index_store_uid, 5 }, got;
 	size_t len = index_meta_encode(&meta, key, value);
 	struct index_bytes v = { value, len };
 	uint32_t version;
@@ -430,7 +340,7 @@ static void a_newer_catalog_is_told(void)
 /* Each record: there and back, and not with any other bit or key. */
 static void every_flipped_bit_of_a_record_is_told(void)
 {
-	struct msn_index_snapshot s = { .uid = uid_of(3),
+	struct msn_index_snapshot s = { .uid = index_uid(3),
 					.name = "n",
 					.manifest_bytes = 5,
 					.run_count = 2,
@@ -476,9 +386,9 @@ static struct walk walk;
 
 static void *walk_prepare(void)
 {
-	walk.dir = dir_new();
-	walk.index = open_at(walk.dir, SMALL_MAP);
-	CHECK(publish(walk.index, uid_of(1), "a", 1, 3) == 0);
+	walk.dir = index_dir_new();
+	walk.index = index_at(walk.dir, SMALL_MAP);
+	CHECK(index_publish(walk.index, index_uid(1), "a", 1, 3) == 0);
 	return &walk;
 }
 
@@ -486,9 +396,9 @@ static int walk_body(void *arg)
 {
 	struct walk *w = arg;
 	bool freed;
-	int rc = publish(w->index, uid_of(2), "b", 2, 4);
+	int rc = index_publish(w->index, index_uid(2), "b", 2, 4);
 
-	return rc ? rc : remove_it(w->index, uid_of(1), &freed);
+	return rc ? rc : index_remove(w->index, index_uid(1), &freed);
 }
 
 static void walk_verify(void *arg, int rc, const char *name)
@@ -499,14 +409,14 @@ static void walk_verify(void *arg, int rc, const char *name)
 
 	EXPECT((rc == 0) == !name || strcmp(name, "index.reserve") == 0);
 	msn_index_close(w->index);
-	w->index = open_at(w->dir, SMALL_MAP);
-	one = msn_index_snapshot(w->index, uid_of(1), &s, NULL) == 0;
-	two = msn_index_snapshot(w->index, uid_of(2), &s, NULL) == 0;
+	w->index = index_at(w->dir, SMALL_MAP);
+	one = msn_index_snapshot(w->index, index_uid(1), &s, NULL) == 0;
+	two = msn_index_snapshot(w->index, index_uid(2), &s, NULL) == 0;
 	EXPECT(one || two);
 	EXPECT(rc ? one : two && !one);
-	EXPECT(publish(w->index, uid_of(3), "c", 2, 4) == 0);
+	EXPECT(index_publish(w->index, index_uid(3), "c", 2, 4) == 0);
 	msn_index_close(w->index);
-	dir_free(w->dir);
+	index_dir_free(w->dir);
 }
 
 static void every_failure_leaves_the_catalog_whole(void)

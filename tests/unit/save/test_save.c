@@ -377,6 +377,79 @@ static void a_cancelled_save_leaves_nothing(void)
 	}
 }
 
+/* Whoever publishes: what it saw, and what it says or why not. */
+struct publisher {
+	struct msn_snapshot_info seen;
+	bool released; /* before it was asked */
+	bool was_released;
+	int rc;
+	struct msn_record_change event;
+	uint64_t number;
+};
+
+static void note_released(void *ctx)
+{
+	((struct publisher *)ctx)->released = true;
+}
+
+static int publishing(void *ctx, const struct msn_snapshot_info *info,
+		      struct msn_companions *out, struct msn_failure *why)
+{
+	struct publisher *p = ctx;
+
+	p->seen = *info;
+	p->was_released = p->released;
+	if (p->rc)
+		return msn_failure_set(why, p->rc, MSN_FAILURE_CANCELLED,
+				       "given up");
+	p->event = (struct msn_record_change){ .op = MSN_RECORD_APPEND,
+					       .kind = MSN_RECORD_EVENT,
+					       .value = "saved",
+					       .value_len = 5,
+					       .number = &p->number };
+	out->note = "labels";
+	out->note_len = 6;
+	out->beside = (struct msn_beside){ &p->event, 1 };
+	return 0;
+}
+
+static void a_note_and_records_are_published_with_it(void)
+{
+	struct publisher p = { .rc = -ECANCELED };
+	struct msn_save_opts opts = { .name = "noted",
+				      .space_released = note_released,
+				      .released_ctx = &p,
+				      .publishing = publishing,
+				      .publishing_ctx = &p };
+	struct msn_snapshot_info info;
+	struct msn_manifest_stats stats;
+	struct msn_note note;
+	struct fixture f;
+	struct msn_uid uid;
+
+	setup(&f, false);
+	map(f.mm, 0, 20);
+	for (uint64_t i = 0; i < 10; i++)
+		fill(f.mm, i, 1 + i);
+	EXPECT(msn_save(f.mm, f.store, &opts, &uid, NULL, &f.why) ==
+	       -ECANCELED);
+	EXPECT(f.why.kind == MSN_FAILURE_CANCELLED);
+	EXPECT(msn_store_find(f.store, "noted", &uid, NULL) == -ENOENT);
+
+	f.why = (struct msn_failure){ 0 };
+	p = (struct publisher){ 0 };
+	CHECK(msn_save(f.mm, f.store, &opts, &uid, &stats, &f.why) == 0);
+	EXPECT(p.was_released && p.number == 1);
+	CHECK(msn_store_info(f.store, uid, &info, &f.why) == 0);
+	EXPECT(memcmp(&info, &p.seen, sizeof(info)) == 0);
+	EXPECT(info.stats.stored == 10 && stats.stored == 10);
+	CHECK(msn_store_note(f.store, uid, &note, &f.why) == 0);
+	EXPECT(note.revision == 1 && note.len == 6 &&
+	       memcmp(note.bytes, "labels", 6) == 0);
+	free(note.bytes);
+	teardown(&f);
+}
+
 static void *walk_prepare(void)
 {
 	struct fixture *f = msn_alloc(sizeof(*f));
@@ -450,6 +523,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(shared_memory_is_saved_once_and_stays_shared),
 		CHECK_TEST(a_bad_name_is_refused_before_anything_is_read),
 		CHECK_TEST(a_cancelled_save_leaves_nothing),
+		CHECK_TEST(a_note_and_records_are_published_with_it),
 		CHECK_TEST(every_failure_leaves_the_store_whole),
 		{}
 	};

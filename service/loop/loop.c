@@ -79,7 +79,10 @@ static int loop_init(struct msn_loop *loop)
 					loop);
 	if (rc >= 0)
 		rc = sd_event_source_set_enabled(loop->again, SD_EVENT_OFF);
-	return rc < 0 ? msn_fail(rc) : msn_pass(msn_timers_init(loop));
+	if (rc < 0)
+		return msn_fail(rc);
+	rc = msn_timers_init(loop);
+	return msn_pass(rc ? rc : msn_watches_init(loop));
 }
 
 int msn_loop_new(struct msn_loop **out)
@@ -90,7 +93,7 @@ int msn_loop_new(struct msn_loop **out)
 	loop = msn_alloc(sizeof(*loop));
 	if (!loop)
 		return msn_fail(-ENOMEM);
-	loop->wake_fd = -1;
+	loop->wake_fd = loop->watch_fd = -1;
 	loop->thread = pthread_self();
 	task_list_init(&loop->posted);
 	msn_mutex_init(&loop->lock, MSN_RANK_LEAF);
@@ -107,6 +110,7 @@ struct msn_loop *msn_loop_free(struct msn_loop *loop)
 		return NULL;
 	while (run_posted(loop))
 		;
+	msn_watches_deinit(loop);
 	msn_timers_deinit(loop);
 	sd_event_source_disable_unref(loop->again);
 	sd_event_source_disable_unref(loop->wake);

@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
+#include "loop/watch.h"
 
 /* First in, first out. */
 struct task_list {
@@ -40,6 +41,9 @@ static inline struct msn_task *task_list_pop(struct task_list *l)
 	return t;
 }
 
+/* Watches that are served before others get their turn. */
+#define WATCHES_PER_ROUND 64
+
 struct msn_loop {
 	sd_event *event;  /* set once */
 	pthread_t thread; /* set once */
@@ -56,10 +60,19 @@ struct msn_loop {
 	sd_event_source *clock;
 	uint64_t clock_at;	  /* when the kernel will wake us */
 	struct msn_timer *timers; /* the heap's root */
+	int watch_fd;		  /* the epoll of all watches */
+	sd_event_source *watches;
+	struct epoll_event ready[WATCHES_PER_ROUND]; /* being served; NULL
+							where one has gone */
+	int ready_count;
 };
 
 /* timer.c */
 MSN_MUST_CHECK int msn_timers_init(struct msn_loop *loop);
 void msn_timers_deinit(struct msn_loop *loop);
+
+/* watch.c */
+MSN_MUST_CHECK int msn_watches_init(struct msn_loop *loop);
+void msn_watches_deinit(struct msn_loop *loop);
 
 #endif /* MSN_LOOP_LOOP_PRIVATE_H */

@@ -112,7 +112,8 @@ char *arena_text(struct arena *a, const void *data, size_t len)
 	char *text = arena_alloc(a, len + 1);
 
 	if (text) {
-		memcpy(text, data, len);
+		if (len)
+			memcpy(text, data, len);
 		text[len] = '\0';
 	}
 	return text;

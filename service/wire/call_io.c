@@ -73,8 +73,8 @@ void call_drop_inbox(struct msn_call *call)
 		next = r->next;
 		inbox_done(call, r);
 	}
-	if (call->conn)
-		conn_check_inbox(call->conn);
+	/* The call may have left its connection, which still waits for this. */
+	conn_check_inbox(call->link);
 }
 
 /* Is there something against one more message? */
@@ -115,8 +115,7 @@ void call_message(struct msn_call *call, const uint8_t *data, size_t len,
 	r->fd_count = fd_count;
 	call->message_count++;
 	inbox_push(call, r);
-	if (!call->has_flow_control)
-		conn_check_inbox(call->conn);
+	conn_check_inbox(call->link);
 	if (call_takes_stream(call) && call->state == CALL_RECEIVING)
 		call_start(call);
 }

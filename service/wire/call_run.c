@@ -229,8 +229,7 @@ static void kick_run(struct msn_task *task)
 	send_all(call, k.messages);
 	if (call->codec && k.consumed && call->has_flow_control && !call->ended)
 		call->codec->ops->consumed(call->codec, call, k.consumed);
-	if (call->codec && !call->has_flow_control)
-		conn_check_inbox(call->conn);
+	conn_check_inbox(call->link);
 	if (k.drained)
 		tell_drained(call);
 	if (k.done)

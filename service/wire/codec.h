@@ -87,10 +87,11 @@ struct codec_ops {
 
 	/*
 	 * Tells the client, as far as the codec can, that the connection ends
-	 * for this reason (RESOURCE_EXHAUSTED).  May be NULL.
+	 * for this reason (RESOURCE_EXHAUSTED).  @data came last and is not to
+	 * be handled, but may show whom to tell.  May be NULL.
 	 */
-	void (*refuse)(struct codec *self, const char *reason,
-		       const char *text);
+	void (*refuse)(struct codec *self, const char *reason, const char *text,
+		       const uint8_t *data, size_t len);
 
 	/* Is a frame half received?  Then MSN_CONN_FRAME_MS counts. */
 	bool (*is_mid_frame)(const struct codec *self);

@@ -139,14 +139,11 @@ static void set_events(struct conn *conn)
 	if (conn->shut || wants_bytes(conn))
 		events |= EPOLLIN;
 	else if (!conn->unwanted)
-		events |= conn->events & EPOLLIN;
+		events |= conn->watch.events & EPOLLIN;
 	if (conn->blocked || (conn->tls && tls_wants_write(conn->tls)))
 		events |= EPOLLOUT;
 	conn->unwanted = false;
-	if (events == conn->events)
-		return;
-	conn->events = events;
-	msn_assert(sd_event_source_set_io_events(conn->io, events) >= 0);
+	msn_watch_set(conn->server->opts.loop, &conn->watch, events);
 }
 
 /* ---- settling ------------------------------------------------------------ */
@@ -223,12 +220,10 @@ static void take_rest(struct conn *conn)
 		conn->dead = true;
 }
 
-static int conn_event(sd_event_source *s, int fd, uint32_t events, void *arg)
+static void conn_ready(struct msn_watch *watch, uint32_t events)
 {
-	struct conn *conn = arg;
+	struct conn *conn = msn_container_of(watch, struct conn, watch);
 
-	(void)s;
-	(void)fd;
 	conn->in_event = true;
 	if (events & EPOLLOUT)
 		conn->blocked = false;
@@ -246,7 +241,6 @@ static int conn_event(sd_event_source *s, int fd, uint32_t events, void *arg)
 	}
 	conn->in_event = false;
 	conn_settle(conn);
-	return 0;
 }
 
 /* ---- life ---------------------------------------------------------------- */
@@ -280,6 +274,7 @@ static void conn_init(struct conn *conn, struct msn_server *s,
 	conn->server = s;
 	conn->fd = opts->fd;
 	conn->http_only = opts->http_only;
+	conn->watch = (struct msn_watch){ .ready = conn_ready, .fd = -1 };
 	conn->out_end = &conn->out;
 	conn->in_timer.fire = in_timer_fired;
 	conn->out_timer.fire = out_timer_fired;
@@ -296,6 +291,7 @@ static int conn_start(struct conn *conn, const struct conn_opts *opts)
 	conn->link = link_new();
 	if (!conn->link)
 		return msn_fail(-ENOMEM);
+	conn->link->conn = conn;
 	rc = link_identify(conn->link, opts->fd, opts->transport);
 	if (!rc && opts->tls)
 		rc = tls_new(&conn->tls, opts->tls, opts->fd);
@@ -303,13 +299,9 @@ static int conn_start(struct conn *conn, const struct conn_opts *opts)
 		rc = conn_admit(conn);
 	if (rc)
 		return msn_pass(rc);
-	rc = msn_fault("conn.source")
-		     ? -ENOMEM
-		     : sd_event_add_io(msn_loop_event(s->opts.loop), &conn->io,
-				       conn->fd, EPOLLIN, conn_event, conn);
-	if (rc < 0)
-		return msn_fail(rc);
-	conn->events = EPOLLIN;
+	rc = msn_watch_add(s->opts.loop, &conn->watch, conn->fd, EPOLLIN);
+	if (rc)
+		return msn_pass(rc);
 	ring_push(&s->conns, &conn->of_server);
 	s->conn_count++;
 	s->accepted++;
@@ -366,6 +358,8 @@ void conn_free(struct conn *conn)
 {
 	struct msn_server *s = conn->server;
 
+	if (conn->link)
+		conn->link->conn = NULL;
 	lose_calls(conn);
 	if (conn->codec)
 		conn->codec->ops->close(conn->codec);
@@ -374,8 +368,8 @@ void conn_free(struct conn *conn)
 	msn_timer_clear(s->opts.loop, &conn->in_timer);
 	msn_timer_clear(s->opts.loop, &conn->out_timer);
 	ring_remove(&conn->dirty);
-	if (conn->io) {
-		sd_event_source_disable_unref(conn->io);
+	if (conn->watch.fd >= 0) {
+		msn_watch_remove(s->opts.loop, &conn->watch);
 		ring_remove(&conn->of_server);
 		s->conn_count--;
 	}
@@ -431,10 +425,12 @@ void conn_unhold(struct conn *conn, size_t less)
 	conn->held -= less;
 }
 
-void conn_check_inbox(struct conn *conn)
+void conn_check_inbox(struct link *link)
 {
-	struct link *link = conn->link;
+	struct conn *conn = link->conn;
 
+	if (!conn || conn->codec->ops->has_flow_control)
+		return;
 	if (atomic_load(&link->paused)) {
 		if (atomic_load(&link->inbox) >= CONN_INBOX_LOW)
 			return;

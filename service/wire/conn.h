@@ -5,7 +5,7 @@
  *
  *    socket --read--> codec->receive()        conn_queue() --> out --write-->
  *
- * An idle connection is this struct, its link and a source of the loop: the
+ * An idle connection is this struct and its link: the
  * codec is made when the first byte shows which, and bytes are read into memory
  * that all connections share.
  *
@@ -19,6 +19,7 @@
 #ifndef MSN_WIRE_CONN_H
 #define MSN_WIRE_CONN_H
 
+#include "loop/watch.h"
 #include "wire/codec.h"
 #include "wire/link.h"
 #include "wire/server_private.h"
@@ -59,17 +60,16 @@ struct conn {
 	bool http_only;
 
 	int fd;
-	sd_event_source *io;
-	uint32_t events; /* that the source is set to */
-	bool admitted;	 /* counted among the connections of its owner */
-	bool in_event;	 /* will be settled at its end */
-	bool again;	 /* bytes are there of which nobody will tell */
-	bool unwanted;	 /* bytes came and are not wanted now */
-	bool blocked;	 /* the socket takes no more */
-	bool high;	 /* the queue was full: the codec may have more */
-	bool closing;	 /* when everything is sent */
-	bool shut;	 /* everything is sent: takes the rest */
-	bool dead;	 /* at once */
+	struct msn_watch watch;
+	bool admitted; /* counted among the connections of its owner */
+	bool in_event; /* will be settled at its end */
+	bool again;    /* bytes are there of which nobody will tell */
+	bool unwanted; /* bytes came and are not wanted now */
+	bool blocked;  /* the socket takes no more */
+	bool high;     /* the queue was full: the codec may have more */
+	bool closing;  /* when everything is sent */
+	bool shut;     /* everything is sent: takes the rest */
+	bool dead;     /* at once */
 
 	enum conn_wait wait; /* what `in_timer` is for */
 	struct msn_timer in_timer, out_timer;
@@ -111,8 +111,9 @@ void conn_settle(struct conn *conn);
 /* The owner is known: counts the connection, or refuses it. */
 MSN_MUST_CHECK int conn_admit(struct conn *conn);
 
-/* Bytes of calls came, or were taken: stops or goes on reading. */
-void conn_check_inbox(struct conn *conn);
+/* Bytes of calls came, or were taken: stops or goes on reading, where that is
+ * all there is to hold a client back. */
+void conn_check_inbox(struct link *link);
 
 /* ---- conn_in.c ----------------------------------------------------------- */
 

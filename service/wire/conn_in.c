@@ -60,11 +60,12 @@ void conn_close_fds(struct conn *conn)
 }
 
 /* Ends the connection, its calls too, and says why. */
-static void refuse(struct conn *conn, const char *reason, const char *text)
+static void refuse(struct conn *conn, const char *reason, const char *text,
+		   const uint8_t *data, size_t len)
 {
 	conn_cancel_calls(conn, MSN_CODE_RESOURCE_EXHAUSTED, reason, text);
 	if (conn->codec->ops->refuse)
-		conn->codec->ops->refuse(conn->codec, reason, text);
+		conn->codec->ops->refuse(conn->codec, reason, text, data, len);
 	conn_close_soon(conn);
 }
 
@@ -227,7 +228,6 @@ static bool take_ancillary(struct conn *conn, const struct ancillary *a)
 	    keep_fds(conn, a->fds, a->count))
 		return true;
 	discard_fds(conn, a->fds, a->count);
-	refuse(conn, "DESCRIPTORS", "too many descriptors");
 	return false;
 }
 
@@ -242,6 +242,8 @@ static void take(struct conn *conn, const uint8_t *data, size_t len,
 	}
 	if (take_ancillary(conn, a))
 		feed(conn, data, len);
+	else
+		refuse(conn, "DESCRIPTORS", "too many descriptors", data, len);
 }
 
 void conn_read(struct conn *conn)

@@ -458,8 +458,10 @@ static int grpc_drain(struct codec *codec)
 }
 
 static void grpc_refuse(struct codec *codec, const char *reason,
-			const char *text)
+			const char *text, const uint8_t *data, size_t len)
 {
+	(void)data;
+	(void)len;
 	struct grpc *g = msn_container_of(codec, struct grpc, base);
 
 	(void)reason;

@@ -13,10 +13,13 @@
 #include "wire/owner.h"
 #include "wire/peer.h"
 
+struct conn;
+
 struct link {
 	atomic_uint refs;
 	struct msn_peer peer; /* its pidfd is closed with the link */
 	struct owner *owner;  /* a reference; NULL until it is known */
+	struct conn *conn;    /* thread of the loop; NULL: it is gone */
 
 	/*
 	 * Bytes that came for calls and that no handler has taken.  Whoever

@@ -116,14 +116,20 @@ static int serve(struct msn_server *s, const struct msn_listen_opts *opts,
 					.http_only = opts->metrics_only }));
 }
 
+static int accept_socket(const struct listener *l)
+{
+	if (msn_fault("listen.accept")) {
+		errno = EMFILE;
+		return -1;
+	}
+	return accept4(l->opts.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
 /* False: nothing to accept, or nothing to accept it with. */
 static bool accept_one(struct listener *l)
 {
 	struct msn_server *s = l->server;
-	int fd = msn_fault("listen.accept")
-			 ? -1
-			 : accept4(l->opts.fd, NULL, NULL,
-				   SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept_socket(l);
 
 	if (fd < 0) {
 		/* Without a free descriptor the socket stays ready. */

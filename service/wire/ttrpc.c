@@ -20,6 +20,8 @@ struct ttrpc {
 	struct ttrpc_framer framer;
 	uint32_t last_id;    /* the highest stream that was opened */
 	struct ring streams; /* struct stream: those whose end is not queued */
+	/* Once the connection is refused: for every frame. */
+	const char *refusal_reason, *refusal_text;
 };
 
 /* One stream: its call's. */
@@ -340,23 +342,43 @@ static void ttrpc_close(struct codec *self)
 }
 
 /* To the stream whose frame is coming, if there is one. */
-static void ttrpc_refuse(struct codec *self, const char *reason,
-			 const char *text)
+static void refuse_half(struct ttrpc *t, const char *reason, const char *text)
 {
-	struct ttrpc *t = ttrpc_of(self);
-
 	if (t->framer.header_len == TTRPC_HEADER_BYTES)
 		(void)!answer(t, t->framer.frame.id,
 			      MSN_CODE_RESOURCE_EXHAUSTED, reason, text);
 }
 
+static int refuse_whole(void *ctx, const struct ttrpc_frame *f,
+			const uint8_t *end)
+{
+	struct ttrpc *t = ctx;
+
+	(void)end;
+	return answer(t, f->id, MSN_CODE_RESOURCE_EXHAUSTED, t->refusal_reason,
+		      t->refusal_text);
+}
+
+static void ttrpc_refuse(struct codec *self, const char *reason,
+			 const char *text, const uint8_t *data, size_t len)
+{
+	struct ttrpc *t = ttrpc_of(self);
+
+	t->refusal_reason = reason;
+	t->refusal_text = text;
+	t->framer.whole = refuse_whole;
+	if (ttrpc_framer_feed(&t->framer, data, len) == 0)
+		refuse_half(t, reason, text);
+}
+
 static int ttrpc_receive(struct codec *self, const uint8_t *data, size_t len)
 {
-	int rc = ttrpc_framer_feed(&ttrpc_of(self)->framer, data, len);
+	struct ttrpc *t = ttrpc_of(self);
+	int rc = ttrpc_framer_feed(&t->framer, data, len);
 
 	if (rc == -ENOBUFS)
-		ttrpc_refuse(self, "BUFFERS",
-			     "too many bytes of this owner are under way");
+		refuse_half(t, "BUFFERS",
+			    "too many bytes of this owner are under way");
 	return msn_pass(rc);
 }
 

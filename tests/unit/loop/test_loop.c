@@ -205,7 +205,7 @@ static void fault_verify(void *state, int rc, const char *name)
 
 static void every_failure_of_making_one_leaves_nothing(void)
 {
-	EXPECT(check_every_fault(fault_prepare, fault_body, fault_verify) == 4);
+	EXPECT(check_every_fault(fault_prepare, fault_body, fault_verify) == 5);
 }
 
 int main(int argc, char **argv)

@@ -5,7 +5,6 @@
  */
 #include "rig.h"
 
-#include "base/alloc.h"
 #include "base/fd.h"
 #include "support/check.h"
 #include "ttrpc_test.pb-c.h"
@@ -96,7 +95,7 @@ static uint8_t *frame(uint32_t id, uint8_t type, uint8_t flags,
 		      const void *data, size_t len)
 {
 	uint32_t be_len = htonl((uint32_t)len), be_id = htonl(id);
-	uint8_t *bytes = msn_alloc(10 + len);
+	uint8_t *bytes = calloc(1, 10 + len);
 
 	CHECK(bytes);
 	memcpy(bytes, &be_len, 4);
@@ -122,7 +121,7 @@ static uint8_t *pack(const ProtobufCMessage *m, size_t *len)
 	uint8_t *bytes;
 
 	*len = m ? protobuf_c_message_get_packed_size(m) : 0;
-	bytes = msn_alloc(*len + 1);
+	bytes = calloc(1, *len + 1);
 	CHECK(bytes);
 	if (m)
 		protobuf_c_message_pack(m, bytes);
@@ -268,7 +267,7 @@ bool client_receive(struct client *c, struct reply *out)
 	*out = (struct reply){ .id = ntohl(id),
 			       .type = c->buffer[8],
 			       .flags = c->buffer[9],
-			       .data = msn_alloc(len + 1),
+			       .data = calloc(1, len + 1),
 			       .len = len };
 	CHECK(out->data);
 	memcpy(out->data, c->buffer + 10, len);

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct rig *rig_of(void *context)
 {
@@ -77,6 +78,14 @@ void rig_settle(struct rig *r)
 		rc = sd_event_run(msn_loop_event(r->loop), 0);
 	while (rc > 0);
 	CHECK(rc == 0);
+}
+
+void rig_await_memory(struct rig *r)
+{
+	while (rig_usage(r).buffered_bytes > 0) {
+		rig_settle(r);
+		usleep(100);
+	}
 }
 
 struct msn_server_usage rig_usage(const struct rig *r)

@@ -47,6 +47,10 @@ void rig_round(struct rig *r);
 /* Rounds without waiting, until there is nothing to do. */
 void rig_settle(struct rig *r);
 
+/* Waits until nothing is charged to anybody: a worker drops its reference a
+ * little after the loop thread has its result. */
+void rig_await_memory(struct rig *r);
+
 struct msn_server_usage rig_usage(const struct rig *r);
 
 /* ---- the client ---------------------------------------------------------- */

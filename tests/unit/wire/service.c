@@ -213,7 +213,7 @@ static void bytes_release(struct msn_payload *payload)
 
 static struct bytes *bytes_new(struct service *s, uint32_t nr, size_t size)
 {
-	struct bytes *b = msn_alloc(sizeof(*b) + size);
+	struct bytes *b = calloc(1, sizeof(*b) + size);
 
 	CHECK(b);
 	memset(b->data, (int)('a' + nr % 26), size);
@@ -295,7 +295,7 @@ static void counter_go_on(struct msn_call *call, void *ctx)
 
 static int count_here(struct msn_call *call, const ProtobufCMessage *request)
 {
-	struct counter *c = msn_alloc(sizeof(*c));
+	struct counter *c = calloc(1, sizeof(*c));
 
 	CHECK(c);
 	c->request = (const void *)request;

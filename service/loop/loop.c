@@ -126,14 +126,19 @@ sd_event *msn_loop_event(struct msn_loop *loop)
 	return loop->event;
 }
 
-/* Neither can fail: the counter of an eventfd does not get that far, and a
- * source that exists can be enabled. */
+/*
+ * Neither can fail: the counter of an eventfd does not get that far, and a
+ * source of a loop that has not ended can be enabled.  After its end what is
+ * posted waits for msn_loop_free().
+ */
 static void wake_up(struct msn_loop *loop)
 {
 	static const uint64_t one = 1;
 
 	if (msn_loop_is_current(loop))
-		msn_assert(sd_event_source_set_enabled(loop->again,
+		msn_assert(sd_event_get_state(loop->event) ==
+				   SD_EVENT_FINISHED ||
+			   sd_event_source_set_enabled(loop->again,
 						       SD_EVENT_ONESHOT) >= 0);
 	else
 		msn_assert(write(loop->wake_fd, &one, sizeof(one)) ==

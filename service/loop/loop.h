@@ -50,7 +50,10 @@ sd_event *msn_loop_event(struct msn_loop *loop);
  */
 void msn_loop_post(struct msn_loop *loop, struct msn_task *task);
 
-/* Runs until msn_loop_exit(); returns its code, or a negated errno. */
+/*
+ * Runs until msn_loop_exit(); returns its code, or a negated errno.  Once: a
+ * loop that has ended is only freed.
+ */
 MSN_MUST_CHECK int msn_loop_run(struct msn_loop *loop);
 void msn_loop_exit(struct msn_loop *loop, int code);
 

@@ -98,7 +98,7 @@ static int send_batch(struct msn_call *call, struct msn_event *events, size_t n)
 	return rc;
 }
 
-/* Sends what there is.  0 also when the client takes no more for now. */
+/* Sends what there is.  0 also when the client takes no more yet. */
 static int pump(struct subscriber *s)
 {
 	struct msn_events *events = rpc_of(s->call)->events;

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* A watch's interval: usual, and least. */
 #define INTERVAL_NS UINT64_C(250000000)
@@ -35,14 +34,6 @@ struct waiter {
 	bool due;		/* an unfinished one will do */
 	rpc_wait_fn answer;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
 
 static void waiter_free(struct waiter *w)
 {

@@ -16,6 +16,7 @@
 #include "loop/loop.h"
 #include "operations/operations.h"
 #include "spaces/spaces.h"
+#include "standard/standard.h"
 #include "wire/method.h"
 #include "wire/peer.h"
 
@@ -25,6 +26,7 @@ struct msn_call;
 
 /* What handlers work on: the context of the server (msn_call_context()). */
 struct msn_rpc {
+	struct msn_standard standard; /* first: see standard.h */
 	struct msn_loop *loop;
 	struct msn_workers *workers;
 	struct msn_spaces *spaces;
@@ -45,6 +47,6 @@ struct msn_rpc {
 extern const struct msn_method *const msn_rpc_tables[];
 
 extern const struct msn_method msn_rpc_space[], msn_rpc_mapping[],
-	msn_rpc_memory[], msn_rpc_operation[], msn_rpc_event[];
+	msn_rpc_memory[], msn_rpc_operation[], msn_rpc_event[], msn_rpc_admin[];
 
 #endif /* MSN_RPC_RPC_H */

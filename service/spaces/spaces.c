@@ -52,8 +52,12 @@ struct msn_spaces *msn_spaces_free(struct msn_spaces *s)
 {
 	if (!s)
 		return NULL;
-	for (size_t i = 0; i < s->count; i++)
-		msn_space_unref(s->list[i]);
+	while (s->count > 0) {
+		struct msn_space *space = s->list[--s->count];
+
+		space->listed = false;
+		msn_space_unref(space);
+	}
 	free(s->list);
 	msn_memfile_free(s->memfile);
 	msn_account_table_free(s->accounts);
@@ -139,6 +143,7 @@ void spaces_apply_limits(struct msn_space *space,
 	l.as = least(own->address_space_bytes, q->mapped_bytes, MSN_UNLIMITED);
 	l.data = least(own->data_bytes, 0, MSN_UNLIMITED);
 	l.memlock = least(own->locked_bytes, 0, MSN_UNLIMITED);
+	l.can_lock = l.memlock == MSN_UNLIMITED;
 	l.mappings = least(own->mappings, q->mappings, MSN_MAPPING_COUNT_MAX);
 	msn_mm_set_limits(space->mm, &l);
 	/* The account was prepared when the space was made. */

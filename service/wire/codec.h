@@ -48,6 +48,8 @@ struct codec_ops {
 	bool has_flow_control;
 	/* Takes the descriptors that come: conn_take_fds(). */
 	bool passes_fds;
+	/* After drain() it closes the connection itself, at the right time. */
+	bool says_goodbye;
 
 	/* Makes the codec of a new connection. */
 	int (*open)(struct codec **out, struct conn *conn);

@@ -39,6 +39,8 @@ static enum conn_wait waits_for(const struct conn *conn)
 		return CONN_WAIT_LINGER;
 	if (conn->closing)
 		return CONN_WAIT_NOTHING; /* out_timer watches that */
+	if (conn->server->draining && conn->call_count == 0)
+		return CONN_WAIT_LINGER;
 	if (!conn->codec)
 		return CONN_WAIT_HELLO;
 	if (atomic_load(&conn->link->paused))

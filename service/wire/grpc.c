@@ -475,6 +475,7 @@ const struct codec_ops codec_grpc = {
 	.transports = 1U << MSN_TRANSPORT_UNIX | 1U << MSN_TRANSPORT_TCP |
 		      1U << MSN_TRANSPORT_TLS,
 	.has_flow_control = true,
+	.says_goodbye = true,
 	.open = grpc_open,
 	.close = grpc_close,
 	.receive = grpc_receive,

@@ -10,6 +10,7 @@
 #include "wire/grpc.h"
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/error.h"
 #include "base/fault.h"
 #include "wire/grpc_text.h"
@@ -23,37 +24,40 @@
 
 /* ---- header blocks ------------------------------------------------------- */
 
-#define FIXED_MAX 5
+/* :status, content-type, grpc-status and -message, details, and one more. */
+#define FIXED_MAX 6
 
 struct block {
 	nghttp2_nv few[FIXED_MAX], *nv;
-	size_t count;
+	size_t count, max;
 	char *text, *at; /* for what is encoded */
 };
 
-/* What stays where it is until the frame is sent. */
-static void add_static(struct block *b, const char *name, const char *value)
+static void add_flagged(struct block *b, const char *name, const void *value,
+			size_t len, uint8_t flags)
 {
-	b->nv[b->count++] = (nghttp2_nv){
-		.name = (uint8_t *)(uintptr_t)name,
-		.value = (uint8_t *)(uintptr_t)value,
-		.namelen = strlen(name),
-		.valuelen = strlen(value),
-		.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME |
-			 NGHTTP2_NV_FLAG_NO_COPY_VALUE,
-	};
-}
-
-static void add(struct block *b, const char *name, const void *value,
-		size_t len)
-{
+	msn_assert(b->count < b->max);
 	b->nv[b->count++] = (nghttp2_nv){
 		.name = (uint8_t *)(uintptr_t)name,
 		.value = (uint8_t *)(uintptr_t)value,
 		.namelen = strlen(name),
 		.valuelen = len,
-		.flags = NGHTTP2_NV_FLAG_NONE,
+		.flags = flags,
 	};
+}
+
+/* What stays where it is until the frame is sent. */
+static void add_static(struct block *b, const char *name, const char *value)
+{
+	add_flagged(b, name, value, strlen(value),
+		    NGHTTP2_NV_FLAG_NO_COPY_NAME |
+			    NGHTTP2_NV_FLAG_NO_COPY_VALUE);
+}
+
+static void add(struct block *b, const char *name, const void *value,
+		size_t len)
+{
+	add_flagged(b, name, value, len, NGHTTP2_NV_FLAG_NONE);
 }
 
 static void add_base64(struct block *b, const char *name, const void *data,
@@ -85,9 +89,9 @@ static void add_fields(struct block *b, const struct call_field *f)
 
 static int block_init(struct block *b, size_t fields, size_t text)
 {
-	*b = (struct block){ .nv = b->few };
+	*b = (struct block){ .nv = b->few, .max = FIXED_MAX + fields };
 	if (fields) {
-		b->nv = msn_alloc_array(FIXED_MAX + fields, sizeof(*b->nv));
+		b->nv = msn_alloc_array(b->max, sizeof(*b->nv));
 		if (!b->nv)
 			return msn_fail(-ENOMEM);
 	}
@@ -164,7 +168,7 @@ static int end_block(struct block *b, const struct msn_call *call,
 
 static int submit_trailers(struct grpc_stream *s)
 {
-	struct block b = { .nv = b.few };
+	struct block b = { .nv = b.few, .max = FIXED_MAX };
 	int rc = end_block(&b, s->call, NULL);
 
 	if (!rc &&
@@ -177,7 +181,7 @@ static int submit_trailers(struct grpc_stream *s)
 /* The whole answer is one block without a body. */
 static int submit_end(struct grpc_stream *s)
 {
-	struct block b = { .nv = b.few };
+	struct block b = { .nv = b.few, .max = FIXED_MAX };
 	int rc = 0;
 
 	if (s->refusal == GRPC_REFUSE_METHOD) {
@@ -229,7 +233,7 @@ static int submit_begin(struct grpc_stream *s)
 	nghttp2_data_provider provider = { .source.ptr = s,
 					   .read_callback = provide };
 	size_t fields = 0, text = 0;
-	struct block b = { .nv = b.few };
+	struct block b = { .nv = b.few, .max = FIXED_MAX };
 	int rc;
 
 	count_fields(headers, &fields, &text);

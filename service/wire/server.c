@@ -40,33 +40,53 @@ struct msn_server *server_unref(struct msn_server *s)
 
 /* ---- draining ------------------------------------------------------------ */
 
-static bool is_all_sent(const struct msn_server *s)
+/* Closes what has nothing more to say and does not close itself. */
+static void close_idle(struct msn_server *s)
 {
-	for (const struct ring *r = s->conns.next; r != &s->conns; r = r->next)
-		if (msn_container_of(r, struct conn, of_server)->out)
-			return false;
-	return true;
+	for (struct ring *r = s->conns.next; r != &s->conns; r = r->next) {
+		struct conn *conn = msn_container_of(r, struct conn, of_server);
+
+		if (conn->call_count == 0 && !conn->closing &&
+		    !(conn->codec && conn->codec->ops->says_goodbye))
+			conn_close_soon(conn);
+	}
 }
 
-static void check_drained(struct msn_server *s)
+static void say_drained(struct msn_server *s)
 {
 	void (*fn)(void *) = s->drained;
 
-	if (!fn || s->call_count > 0 || !is_all_sent(s))
-		return;
 	s->drained = NULL;
 	msn_timer_clear(s->opts.loop, &s->drain_timer);
 	fn(s->drained_context);
 }
 
-/* Time is up: what is left is cancelled. */
+/*
+ * Drained is a server whose clients have gone, which they do when they have
+ * read the last answer: one that ended before would take it from them.
+ */
+static void check_drained(struct msn_server *s)
+{
+	if (!s->drained)
+		return;
+	close_idle(s);
+	if (s->call_count == 0 && s->conn_count == 0)
+		say_drained(s);
+}
+
+/* Time is up: what is left is cancelled, and given a moment to say so. */
 static void drain_fired(struct msn_timer *t)
 {
 	struct msn_server *s =
 		msn_container_of(t, struct msn_server, drain_timer);
-	void (*fn)(void *) = s->drained;
 	struct ring *r, *next;
 
+	if (s->cut) {
+		say_drained(s);
+		return;
+	}
+	s->cut = true;
+	msn_timer_set(s->opts.loop, t, msn_clock_ns() + CONN_LINGER_MS * MS);
 	for (r = s->conns.next; r != &s->conns; r = next) {
 		struct conn *conn = msn_container_of(r, struct conn, of_server);
 
@@ -75,8 +95,6 @@ static void drain_fired(struct msn_timer *t)
 				  "the service ends");
 		conn_settle(conn);
 	}
-	s->drained = NULL;
-	fn(s->drained_context);
 }
 
 void msn_server_drain(struct msn_server *s, unsigned timeout_ms,
@@ -96,6 +114,7 @@ void msn_server_drain(struct msn_server *s, unsigned timeout_ms,
 
 		if (conn->codec && conn->codec->ops->drain(conn->codec))
 			conn_fail(conn);
+		conn_touch(conn);
 	}
 	msn_timer_set(s->opts.loop, &s->drain_timer,
 		      msn_clock_ns() + timeout_ms * MS);

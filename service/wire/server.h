@@ -130,8 +130,9 @@ MSN_MUST_CHECK int msn_server_adopt(struct msn_server *s,
 
 /*
  * Ends gracefully: takes no new connections, tells clients to go (GOAWAY in two
- * steps), lets calls end.  @done is called when the last one has, or after
- * @timeout_ms, when what is left is cancelled.
+ * steps), lets calls end; those that have not after @timeout_ms are cancelled.
+ * @done is called when the last connection has gone, for which those without
+ * calls have two seconds.
  */
 void msn_server_drain(struct msn_server *s, unsigned timeout_ms,
 		      void (*done)(void *context), void *context);

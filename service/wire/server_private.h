@@ -29,8 +29,8 @@ struct msn_server {
 	atomic_uint refs;
 	struct msn_server_opts opts; /* set once; limits without zeroes */
 	struct owners owners;
-	bool closed; /* by msn_server_free() */
-	bool draining;
+	bool closed;	    /* by msn_server_free() */
+	bool draining, cut; /* has begun; what was left has been cancelled */
 	void (*drained)(void *context);
 	void *drained_context;
 	struct msn_timer drain_timer;

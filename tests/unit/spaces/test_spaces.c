@@ -299,6 +299,25 @@ static void a_fork_has_an_account_of_its_own(void)
 	msn_space_unref(child);
 }
 
+static void ending_frees_every_space_and_its_pages(void)
+{
+	struct msn_spaces *s = plain();
+	static const char *const names[] = { "a", "b", "c" };
+	struct msn_status why = { 0 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct msn_space *space;
+
+		CHECK(make(s, ALICE, names[i], &why) == 0);
+		space = find(s, ALICE, names[i]);
+		CHECK(space && map(space, 0x10000000, 1 << 20) == 0);
+		CHECK(put(space, 0x10000000, "text") == 0);
+		msn_space_unref(space);
+	}
+	EXPECT(msn_memfile_used(msn_spaces_memfile(s)) > 0);
+	msn_spaces_free(s); /* asserts that no page is left */
+}
+
 static void usage_counts_what_an_owner_has(void)
 {
 	msn_auto(msn_spaces_freep) struct msn_spaces *s = plain();
@@ -548,6 +567,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(quotas_hold_for_each_owner_and_for_all),
 		CHECK_TEST(limits_of_a_space_reach_its_memory),
 		CHECK_TEST(a_fork_has_an_account_of_its_own),
+		CHECK_TEST(ending_frees_every_space_and_its_pages),
 		CHECK_TEST(usage_counts_what_an_owner_has),
 		CHECK_TEST(a_deleted_space_lives_as_long_as_it_is_used),
 		CHECK_TEST(a_space_that_is_saved_is_deleted_by_force_only),

@@ -122,6 +122,9 @@ struct msn_config {
 	} service;
 	struct {
 		struct msn_config_quota owner, total;
+		struct {
+			uint64_t memory_bytes, mapped_bytes, mappings;
+		} space;
 	} quota;
 	struct {
 		struct msn_config_roots allow;

@@ -12,19 +12,16 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/fault.h"
-#include "base/fd.h"
 #include "base/hint.h"
+#include "base/trusted.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
 struct reader {
 	struct loader *loader;
@@ -188,81 +185,23 @@ static void read_text(struct loader *l, const char *path, const char *text)
 
 /* ---- Files -------------------------------------------------------------- */
 
-/* May what stands in the file be believed? */
-static bool check_file(struct loader *l, const char *path,
-		       const struct stat *st)
-{
-	if (!S_ISREG(st->st_mode)) {
-		msn_config_problem(l, MSN_FAILURE_INVALID, path,
-				   "this is no file");
-		return false;
-	}
-	if (st->st_uid != 0 && st->st_uid != geteuid()) {
-		msn_config_problem(l, MSN_FAILURE_DENIED, path,
-				   "the file belongs to user %u; it must be "
-				   "root's or the service's own",
-				   (unsigned)st->st_uid);
-		return false;
-	}
-	if (st->st_mode & S_IWOTH) {
-		msn_config_problem(l, MSN_FAILURE_DENIED, path,
-				   "anybody may write to the file; take that "
-				   "right away (chmod o-w)");
-		return false;
-	}
-	return true;
-}
-
-static bool is_null_device(const struct stat *st)
-{
-	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
-}
-
-/* All of @fd, which is what @path was. */
-static int read_whole(struct loader *l, const char *path, int fd, char **text)
-{
-	size_t len;
-	int rc = msn_fault("config.read")
-			 ? -EIO
-			 : msn_read_fd(text, &len, fd, MSN_CONFIG_FILE_MAX);
-
-	if (rc == -EFBIG) {
-		msn_config_problem(l, MSN_FAILURE_INVALID, path,
-				   "the file is larger than %zu bytes",
-				   MSN_CONFIG_FILE_MAX);
-	} else if (rc == -ENOMEM) {
-		l->rc = rc;
-	} else if (rc) {
-		msn_config_problem(l, MSN_FAILURE_INVALID, path,
-				   "cannot read the file: %s", strerror(-rc));
-	} else if (strlen(*text) != len) {
-		msn_config_problem(l, MSN_FAILURE_INVALID, path,
-				   "the file has a zero byte in it");
-		return -EINVAL;
-	}
-	return rc;
-}
-
 void msn_config_read_file(struct loader *l, const char *path, bool required)
 {
-	msn_auto(msn_closep) int fd =
-		open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	int rc = fd < 0 ? -errno : 0;
 	msn_auto(msn_freep) char *text = NULL;
-	struct stat st;
+	struct msn_failure why = { 0 };
+	int rc = msn_read_trusted(&text, path, S_IWOTH, MSN_CONFIG_FILE_MAX,
+				  &why);
 
 	if ((rc == -ENOENT || rc == -ENOTDIR) && !required)
 		return;
-	if (rc == 0 && fstat(fd, &st) != 0)
-		rc = -errno;
-	if (rc) {
-		msn_config_problem(l, MSN_FAILURE_INVALID, path,
-				   "cannot open the file: %s", strerror(-rc));
-		return;
-	}
-	if (is_null_device(&st)) /* a link to it stands for an empty file */
-		return;
-	if (check_file(l, path, &st) && read_whole(l, path, fd, &text) == 0)
+	if (rc == -ENOMEM)
+		l->rc = rc;
+	else if (rc)
+		msn_config_problem(l,
+				   rc == -EACCES ? MSN_FAILURE_DENIED
+						 : MSN_FAILURE_INVALID,
+				   path, "%s", why.text);
+	else
 		read_text(l, path, text);
 	l->source++;
 }

@@ -8,6 +8,7 @@
  */
 #include "settings.h"
 
+#include "base/limits.h"
 #include "types.h"
 
 #include <string.h>
@@ -103,6 +104,16 @@ static const struct msn_config_setting settings[] = {
 	{ "quota", "total_requests_per_second", &msn_config_limit, "unlimited",
 	  "Calls of all owners in a second", .min = 1, .max = 1000 * M,
 	  .restart = true, AT(quota.total.requests_per_second) },
+
+	{ "quota", "space_memory", &msn_config_size_limit, "unlimited",
+	  "Memory of one space, unless it asks for less", .min = M,
+	  .max = 1024 * T, AT(quota.space.memory_bytes) },
+	{ "quota", "space_mapped", &msn_config_size_limit, "unlimited",
+	  "Addresses that one space may have mapped, unless it asks for less",
+	  .min = M, .max = 1024 * T, AT(quota.space.mapped_bytes) },
+	{ "quota", "space_mappings", &msn_config_limit, "1310600",
+	  "Mappings of one space, unless it asks for less", .min = 1,
+	  .max = MSN_MAPPING_COUNT_MAX, AT(quota.space.mappings) },
 
 	/* ---- files ---- */
 	{ "files", "allow", &msn_config_root, "",

@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 
-#define MSN_CONFIG_SETTINGS 35
+#define MSN_CONFIG_SETTINGS 38
 
 /* The place of a setting in the table. */
 size_t msn_config_index(const struct msn_config_setting *s);

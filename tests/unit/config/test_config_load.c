@@ -547,7 +547,7 @@ static void walk_verify(void *state, int rc, const char *name)
 	} else {
 		EXPECT(!w->config);
 		EXPECT(w->scene.why.kind != MSN_FAILURE_NONE);
-		EXPECT(rc == -ENOMEM || strcmp(name, "config.read") == 0);
+		EXPECT(rc == -ENOMEM || strcmp(name, "trusted.read") == 0);
 		EXPECT(rc != -ENOMEM ||
 		       strcmp(w->scene.why.text, "cannot load the "
 						 "configuration: Cannot "

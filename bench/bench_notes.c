@@ -43,8 +43,7 @@ static struct msn_metric_set *set;
 static _Atomic uint64_t word;
 static int null_fd;
 
-/* ---- What is timed --------------------------------------------------------
- */
+/* ---- What is timed ------------------------------------------------------ */
 
 static void count(void)
 {

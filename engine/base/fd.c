@@ -71,7 +71,7 @@ int msn_write_full(int fd, const void *buf, size_t len)
 	return 0;
 }
 
-static int read_stream(int fd, char **out, size_t *len, size_t max)
+int msn_read_fd(char **out, size_t *len, int fd, size_t max)
 {
 	msn_auto(msn_freep) char *buf = NULL;
 	size_t cap = 0, used = 0;
@@ -113,5 +113,5 @@ int msn_read_file(char **out, size_t *len, int dirfd, const char *path,
 
 	if (fd < 0)
 		return msn_fail(-errno);
-	return msn_pass(read_stream(fd, out, len, max));
+	return msn_pass(msn_read_fd(out, len, fd, max));
 }

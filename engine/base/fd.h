@@ -46,4 +46,7 @@ MSN_MUST_CHECK int msn_write_full(int fd, const void *buf, size_t len);
 MSN_MUST_CHECK int msn_read_file(char **out, size_t *len, int dirfd,
 				 const char *path, size_t max);
 
+/* The same of a descriptor, from where it stands. */
+MSN_MUST_CHECK int msn_read_fd(char **out, size_t *len, int fd, size_t max);
+
 #endif /* MSN_BASE_FD_H */

@@ -29,8 +29,8 @@ enum msn_lock_rank {
 	MSN_RANK_FILE,		 /* a file: page references, loading state */
 	MSN_RANK_WINDOW,	 /* windows onto a file */
 	MSN_RANK_ACCOUNT,	 /* usage counters */
-	MSN_RANK_CALL,		 /* a call of the service: its queues */
 	MSN_RANK_EVENTS,	 /* the service: events; posts tasks */
+	MSN_RANK_CALL,		 /* a call of the service: its queues */
 	MSN_RANK_LEAF,		 /* nothing but the log is taken below it */
 	MSN_RANK_LOG,		 /* the log: may be written to by anyone */
 	MSN_RANKS,

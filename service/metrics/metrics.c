@@ -69,7 +69,7 @@ struct msn_metrics *msn_metrics_free(struct msn_metrics *m)
 	return NULL;
 }
 
-/* ---- What a row must be -------------------------------------------------- */
+/* ---- What a row must be ------------------------------------------------- */
 
 static bool is_name(const char *name)
 {
@@ -114,8 +114,7 @@ static bool is_known(const struct msn_metrics *m, const char *name)
 	return false;
 }
 
-/* ---- Sets -----------------------------------------------------------------
- */
+/* ---- Sets --------------------------------------------------------------- */
 
 size_t msn_metric_row_cells(const struct msn_metric *row)
 {
@@ -175,8 +174,7 @@ size_t msn_metric_cell(const struct msn_metric_set *set, size_t row, size_t i,
 	return i * labels[1].count + j;
 }
 
-/* ---- Updates --------------------------------------------------------------
- */
+/* ---- Updates ------------------------------------------------------------ */
 
 static _Atomic uint64_t *words_of(struct msn_metric_set *set, size_t row,
 				  size_t cell)

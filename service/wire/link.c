@@ -46,6 +46,7 @@ struct link *link_unref(struct link *l)
 		return NULL;
 	owner_unref(l->owner);
 	msn_close(l->peer.pidfd);
+	free(l->groups);
 	free(l);
 	return NULL;
 }
@@ -57,8 +58,28 @@ static void set_default(struct msn_peer *p, const char *owner)
 	snprintf(p->owner, sizeof(p->owner), "%s", owner);
 }
 
-static int identify_unix(struct msn_peer *p, int fd)
+/* As many as there were when the socket was connected. */
+static int read_groups(struct link *l, int fd)
 {
+	socklen_t len = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0)
+		return 0;
+	if (errno != ERANGE)
+		return msn_fail(-ENOTCONN);
+	l->groups = msn_alloc(len);
+	if (!l->groups)
+		return msn_fail(-ENOMEM);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, l->groups, &len))
+		return msn_fail(-ENOTCONN);
+	l->peer.groups = l->groups;
+	l->peer.group_count = len / sizeof(*l->groups);
+	return 0;
+}
+
+static int identify_unix(struct link *l, int fd)
+{
+	struct msn_peer *p = &l->peer;
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 	char owner[32];
@@ -72,7 +93,7 @@ static int identify_unix(struct msn_peer *p, int fd)
 	snprintf(p->address, sizeof(p->address), "unix:%d", (int)cred.pid);
 	snprintf(owner, sizeof(owner), "uid:%u", (unsigned)cred.uid);
 	set_default(p, owner);
-	return 0;
+	return msn_pass(read_groups(l, fd));
 }
 
 static int identify_tcp(struct msn_peer *p, int fd)
@@ -97,7 +118,7 @@ int link_identify(struct link *l, int fd, enum msn_transport transport)
 {
 	l->peer.transport = transport;
 	return msn_pass(transport == MSN_TRANSPORT_UNIX
-				? identify_unix(&l->peer, fd)
+				? identify_unix(l, fd)
 				: identify_tcp(&l->peer, fd));
 }
 

@@ -18,6 +18,7 @@ struct conn;
 struct link {
 	atomic_uint refs;
 	struct msn_peer peer; /* its pidfd is closed with the link */
+	gid_t *groups;	      /* the peer's; owned */
 	struct owner *owner;  /* a reference; NULL until it is known */
 	struct conn *conn;    /* thread of the loop; NULL: it is gone */
 

@@ -15,20 +15,13 @@
 
 #include "base/cleanup.h"
 #include "base/failure.h"
+#include "wire/role.h"
 
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 struct msn_call;
-
-/* What a caller may do; each includes those before it. */
-enum msn_role {
-	MSN_ROLE_NONE = 0, /* only methods that need none: health, reflection */
-	MSN_ROLE_READ,
-	MSN_ROLE_OPERATE,
-	MSN_ROLE_ADMIN,
-};
 
 enum msn_method_flags {
 	/* As the .proto has it: the client, the server sends a stream. */

@@ -27,6 +27,8 @@ struct msn_peer {
 	/* Unix sockets, as the kernel says: the connecting process. */
 	uid_t uid;
 	gid_t gid;
+	const gid_t *groups; /* supplementary; the connection's */
+	size_t group_count;
 	pid_t pid;
 	/*
 	 * For methods with MSN_METHOD_PEER_PIDFD, others do not look; -1: none.
@@ -35,7 +37,10 @@ struct msn_peer {
 	 */
 	int pidfd;
 
-	/* TLS: the verified certificate's first URI or DNS name; or "". */
+	/*
+	 * TLS: the verified certificate's first URI or DNS name, which a colon
+	 * tells apart; or "".
+	 */
 	char certificate[128];
 
 	/* By authenticate(): whose things it sees, and what it may do. */

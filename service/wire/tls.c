@@ -221,6 +221,20 @@ void tls_goodbye(struct tls *t)
 
 /* ---- who it is ----------------------------------------------------------- */
 
+/*
+ * Is this a name that can be told from all others?  One with a zero in it goes
+ * on behind what a comparison sees; a colon tells URIs from DNS names, and who
+ * signed one that looks like the other is not to be believed.
+ */
+static bool is_name(const GENERAL_NAME *n, size_t size)
+{
+	const unsigned char *text = ASN1_STRING_get0_data(n->d.ia5);
+	size_t len = (size_t)ASN1_STRING_length(n->d.ia5);
+
+	return len > 0 && len < size && !memchr(text, '\0', len) &&
+	       (n->type == GEN_URI) == !!memchr(text, ':', len);
+}
+
 /* The first URI or DNS name of a certificate; false: it has none. */
 static bool find_name(X509 *cert, char *out, size_t size)
 {
@@ -230,20 +244,15 @@ static bool find_name(X509 *cert, char *out, size_t size)
 
 	for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++) {
 		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
-		const ASN1_IA5STRING *text;
 		size_t len;
 
 		if (n->type != GEN_URI && n->type != GEN_DNS)
 			continue;
-		text = n->d.ia5;
-		len = (size_t)ASN1_STRING_length(text);
-		/* One that is too long, or goes on behind a zero, is nobody's.
-		 */
-		found = len > 0 && len < size &&
-			!memchr(ASN1_STRING_get0_data(text), '\0', len);
+		found = is_name(n, size);
 		if (!found)
 			break;
-		memcpy(out, ASN1_STRING_get0_data(text), len);
+		len = (size_t)ASN1_STRING_length(n->d.ia5);
+		memcpy(out, ASN1_STRING_get0_data(n->d.ia5), len);
 		out[len] = '\0';
 	}
 	GENERAL_NAMES_free(names);

@@ -27,7 +27,7 @@ static struct msn_log_message often = {
 	.burst = UINT32_MAX,
 };
 
-/* ---- A log of the test's own --------------------------------------------- */
+/* ---- A log of the test's own -------------------------------------------- */
 
 struct scene {
 	int out[2]; /* [0] is read */
@@ -104,8 +104,7 @@ static bool scene_has(const struct scene *s, const char *text)
 	return strstr(s->text, text);
 }
 
-/* ---- Levels ---------------------------------------------------------------
- */
+/* ---- Levels ------------------------------------------------------------- */
 
 static struct msn_log_message told_in_debug = {
 	.id = "wire.frame",
@@ -208,8 +207,7 @@ static void fields_of_an_unwanted_message_are_not_computed(void)
 	scene_close(&s);
 }
 
-/* ---- Rates ----------------------------------------------------------------
- */
+/* ---- Rates -------------------------------------------------------------- */
 
 static void a_message_that_comes_too_often_is_counted(void)
 {
@@ -281,8 +279,7 @@ static void debug_has_no_rate(void)
 	scene_close(&s);
 }
 
-/* ---- Readers --------------------------------------------------------------
- */
+/* ---- Readers ------------------------------------------------------------ */
 
 /*
  * Nobody reads: if a line were waited for, this would never end.
@@ -394,8 +391,7 @@ static void a_file_takes_every_line(void)
 	fclose(file);
 }
 
-/* ---- Threads ---------------------------------------------------------------
- */
+/* ---- Threads ------------------------------------------------------------ */
 
 #define THREADS 4
 #define TURNS 2000
@@ -449,8 +445,7 @@ static void lines_of_many_threads_stay_whole(void)
 	scene_close(&s);
 }
 
-/* ---- Where it goes ---------------------------------------------------------
- */
+/* ---- Where it goes ------------------------------------------------------ */
 
 static void stderr_that_is_no_journal_gets_logfmt(void)
 {

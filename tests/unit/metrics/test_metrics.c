@@ -196,8 +196,7 @@ static void what_is_collected_is_asked_for_each_time(void)
 	scene_close(&s);
 }
 
-/* ---- The process -----------------------------------------------------------
- */
+/* ---- The process -------------------------------------------------------- */
 
 /* The value of a series without labels. */
 static double number(const char *text, const char *name)
@@ -238,8 +237,7 @@ static void the_process_is_shown_as_the_kernel_has_it(void)
 	scene_close(&s);
 }
 
-/* ---- Broken tables ---------------------------------------------------------
- */
+/* ---- Broken tables ------------------------------------------------------ */
 
 static bool aborts_with(const struct msn_metric *row)
 {
@@ -289,8 +287,7 @@ static void a_table_that_prometheus_would_refuse_is_an_assertion(void)
 		EXPECT(aborts_with(&bad[i]));
 }
 
-/* ---- Threads ---------------------------------------------------------------
- */
+/* ---- Threads ------------------------------------------------------------ */
 
 #define THREADS 4
 #define TURNS 400000
@@ -332,8 +329,7 @@ static void no_update_of_many_threads_is_lost(void)
 	scene_close(&s);
 }
 
-/* ---- Faults ----------------------------------------------------------------
- */
+/* ---- Faults ------------------------------------------------------------- */
 
 static void *fault_prepare(void)
 {

@@ -213,6 +213,10 @@ static void the_name_in_the_certificate_is_the_peers(void)
 		  "first.example" },
 		{ "IP:10.0.0.1", "" },
 		{ NULL, "" },
+		/* A host that would pass for a URI, a URI that would for one.
+		 */
+		{ "DNS:spiffe://memsnap/alice", "" },
+		{ "URI:alice.example", "" },
 	};
 	struct fixture f;
 

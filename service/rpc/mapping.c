@@ -398,20 +398,22 @@ static int sync_range(struct msn_call *call, const ProtobufCMessage *request)
 	return msn_pass(msn_call_send(call, &answer.base, NULL));
 }
 
-#define ROW(rpc, snake, handler)                                               \
+#define ROW(rpc, snake, handler, how)                                          \
 	{                                                                      \
 		.path = "/memsnap.v1.SpaceService/" rpc,                       \
 		.request = &memsnap__v1__##snake##_request__descriptor,        \
 		.response = &memsnap__v1__##snake##_response__descriptor,      \
-		.role = MSN_ROLE_OPERATE, .flags = MSN_METHOD_BLOCKS,          \
+		.role = MSN_ROLE_OPERATE, .flags = MSN_METHOD_BLOCKS | (how),  \
 		.run = (handler)                                               \
 	}
 
-const struct msn_method msn_rpc_mapping[] = { ROW("Map", map, map),
-					      ROW("Unmap", unmap, unmap),
-					      ROW("Protect", protect, protect),
-					      ROW("Remap", remap, remap),
-					      ROW("Advise", advise, advise),
-					      ROW("Lock", lock, lock),
-					      ROW("Sync", sync, sync_range),
-					      {} };
+const struct msn_method msn_rpc_mapping[] = {
+	ROW("Map", map, map, MSN_METHOD_PEER_PIDFD),
+	ROW("Unmap", unmap, unmap, 0),
+	ROW("Protect", protect, protect, 0),
+	ROW("Remap", remap, remap, 0),
+	ROW("Advise", advise, advise, 0),
+	ROW("Lock", lock, lock, 0),
+	ROW("Sync", sync, sync_range, 0),
+	{}
+};

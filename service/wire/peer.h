@@ -32,7 +32,7 @@ struct msn_peer {
 	pid_t pid;
 	/*
 	 * For methods with MSN_METHOD_PEER_PIDFD, others do not look; -1: none.
-	 * Of the process that connected, whatever its number is used for now.
+	 * Of the process that connected, whatever has its number today.
 	 * Not the handler's to close.
 	 */
 	int pidfd;

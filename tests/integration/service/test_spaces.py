@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SpaceService: every call, over both wires."""
+import tempfile
 import unittest
 
 from messages import space as m, types
@@ -280,6 +281,22 @@ class Memory(MemoryTest):
                                       data=b"x" * (1 << 20)))
         self.assertEqual(e.notes["errno"], "ENOMEM")
         self.assertEqual(self.write(AT, b"fits"), 4)
+
+    def test_a_file_that_the_caller_has_open_is_mapped(self):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(b"of the host" + b"\0" * PAGE)
+            f.flush()
+            at = self.map(pages=1, shared=True, file=m.HostFile(
+                file=types.FdRef(peer_fd=f.fileno())))
+            self.assertEqual(self.read(at, 11), b"of the host")
+            self.write(at, b"OF")
+            f.seek(0)
+            self.assertEqual(f.read(11), b"OF the host")
+        e = self.fails(INVALID, "INVALID_FIELD", "SpaceService.Map",
+                       m.MapRequest(space=self.space, length=PAGE,
+                                    file=m.HostFile(file=types.FdRef(
+                                        peer_fd=9999))))
+        self.assertEqual(e.field, "file.file")
 
     def test_files_by_paths_are_refused_without_allowed_roots(self):
         self.fails(PRECONDITION, "FD_TRANSPORT_REQUIRED", "SpaceService.Map",

@@ -2,6 +2,7 @@
 """A memsnapd to test, and test cases that are run over every transport."""
 import os
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -25,8 +26,12 @@ class Daemon:
             stderr=self.log)
         self.await_socket()
 
+    def is_served(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(self.path) == 0
+
     def await_socket(self):
-        while not os.path.exists(self.path):
+        while not self.is_served():
             if self.process.poll() is not None:
                 self.log.seek(0)
                 raise AssertionError(self.log.read())

@@ -10,7 +10,8 @@
  *
  * An account may have a limit on the sum of its kinds.  It holds for who asks
  * first (msn_account_try_charge()): pages that are there already, as those of
- * an image, are counted whatever the limit says, and leave less for the others.
+ * a host file, are counted whatever the limit says, and leave less for others.
+ * Pages of images belong to all who were cloned from them, and to no account.
  *
  * Locks: MSN_RANK_ACCOUNT inside, only where an id is new; counting takes none.
  */
@@ -25,7 +26,6 @@ typedef uint32_t msn_account_id;
 
 enum msn_account_kind {
 	MSN_ACCOUNT_ANONYMOUS, /* private and shared anonymous pages */
-	MSN_ACCOUNT_IMAGE,     /* pages of images */
 	MSN_ACCOUNT_MAPPED,    /* pages of host files that are mapped */
 	MSN_ACCOUNT_KINDS
 };

@@ -83,8 +83,8 @@ struct msn_mmap_opts {
 	bool force; /* with @fixed and @unmap: also outside the layout */
 
 	/*
-	 * A promise that nobody else changes the object's bytes: a save may
-	 * then take pages without asking the object again.
+	 * A promise that nobody else changes the object's bytes.  Nothing here
+	 * relies on it: a save asks every object.
 	 */
 	bool sentry_owned_content;
 };

@@ -28,14 +28,13 @@ static void charges_add_up_by_id_and_kind(void)
 	CHECK(msn_account_prepare(t, 7) == 0);
 	msn_account_charge(t, 7, MSN_ACCOUNT_ANONYMOUS, 8192);
 	msn_account_charge(t, 7, MSN_ACCOUNT_ANONYMOUS, 4096);
-	msn_account_charge(t, 7, MSN_ACCOUNT_IMAGE, 1);
+	msn_account_charge(t, 7, MSN_ACCOUNT_MAPPED, 1);
 	msn_account_charge(t, 0, MSN_ACCOUNT_MAPPED, 5);
 	msn_account_uncharge(t, 7, MSN_ACCOUNT_ANONYMOUS, 8192);
 
 	u = msn_account_get(t, 7);
 	EXPECT(u.bytes[MSN_ACCOUNT_ANONYMOUS] == 4096);
-	EXPECT(u.bytes[MSN_ACCOUNT_IMAGE] == 1);
-	EXPECT(u.bytes[MSN_ACCOUNT_MAPPED] == 0);
+	EXPECT(u.bytes[MSN_ACCOUNT_MAPPED] == 1);
 	u = msn_account_get(t, 0);
 	EXPECT(u.bytes[MSN_ACCOUNT_MAPPED] == 5);
 	EXPECT(u.bytes[MSN_ACCOUNT_ANONYMOUS] == 0);
@@ -57,9 +56,9 @@ static void preparing_again_keeps_the_charges(void)
 		table_new();
 
 	CHECK(msn_account_prepare(t, 3) == 0);
-	msn_account_charge(t, 3, MSN_ACCOUNT_IMAGE, 10);
+	msn_account_charge(t, 3, MSN_ACCOUNT_MAPPED, 10);
 	CHECK(msn_account_prepare(t, 3) == 0);
-	EXPECT(msn_account_get(t, 3).bytes[MSN_ACCOUNT_IMAGE] == 10);
+	EXPECT(msn_account_get(t, 3).bytes[MSN_ACCOUNT_MAPPED] == 10);
 }
 
 static void thousands_of_ids_keep_apart(void)
@@ -123,7 +122,7 @@ static void *fault_half_full(void)
 
 	for (uint32_t i = 0; i < 8; i++) {
 		CHECK(msn_account_prepare(t, i) == 0);
-		msn_account_charge(t, i, MSN_ACCOUNT_IMAGE, i + 1);
+		msn_account_charge(t, i, MSN_ACCOUNT_MAPPED, i + 1);
 	}
 	return t;
 }
@@ -137,7 +136,7 @@ static void fault_prepare_verify(void *state, int rc, const char *name)
 {
 	EXPECT(rc == (name ? -ENOMEM : 0));
 	for (uint32_t i = 0; i < 8; i++)
-		EXPECT(msn_account_get(state, i).bytes[MSN_ACCOUNT_IMAGE] ==
+		EXPECT(msn_account_get(state, i).bytes[MSN_ACCOUNT_MAPPED] ==
 		       i + 1);
 	EXPECT(msn_account_prepare(state, 100) == 0);
 	msn_account_table_free(state);
@@ -183,7 +182,7 @@ static void a_limit_holds_for_who_asks_first(void)
 	EXPECT(msn_account_try_charge(t, 4, kind, 41) == -ENOMEM);
 	EXPECT(msn_account_get(t, 4).bytes[kind] == 60);
 	EXPECT(msn_account_try_charge(t, 4, kind, UINT64_MAX) == -ENOMEM);
-	CHECK(msn_account_try_charge(t, 4, MSN_ACCOUNT_IMAGE, 40) == 0);
+	CHECK(msn_account_try_charge(t, 4, MSN_ACCOUNT_MAPPED, 40) == 0);
 	EXPECT(msn_account_try_charge(t, 4, kind, 1) == -ENOMEM);
 	/* What is there already is counted whatever the limit. */
 	msn_account_charge(t, 4, MSN_ACCOUNT_MAPPED, 10);
@@ -223,7 +222,7 @@ static void *charge_to_the_limit(void *arg)
 		if (msn_account_try_charge(r->t, 1, MSN_ACCOUNT_ANONYMOUS, 1) ==
 		    0)
 			atomic_fetch_add(&r->granted, 1);
-		if (msn_account_try_charge(r->t, 2 + i / 4, MSN_ACCOUNT_IMAGE,
+		if (msn_account_try_charge(r->t, 2 + i / 4, MSN_ACCOUNT_MAPPED,
 					   1) != 0)
 			abort();
 	}
@@ -244,7 +243,7 @@ static void threads_never_pass_a_limit_together(void)
 	EXPECT(r.granted == 3001);
 	EXPECT(msn_account_get(r.t, 1).bytes[MSN_ACCOUNT_ANONYMOUS] == 3001);
 	for (uint32_t i = 0; i < 500; i++)
-		EXPECT(msn_account_get(r.t, 2 + i).bytes[MSN_ACCOUNT_IMAGE] ==
+		EXPECT(msn_account_get(r.t, 2 + i).bytes[MSN_ACCOUNT_MAPPED] ==
 		       12);
 	msn_account_table_free(r.t);
 }

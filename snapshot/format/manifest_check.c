@@ -7,9 +7,9 @@
  * were decoded.
  */
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "format/layout.h"
 #include "format/manifest.h"
-#include "base/utf8.h"
 #include "range/range.h"
 
 #include <string.h>

@@ -317,7 +317,7 @@ static int fill_error(struct msn_call *call, const struct msn_status *s,
 	if (!e)
 		return msn_fail(-ENOMEM);
 	memsnap__v1__operation_error__init(e);
-	e->code = s->code;
+	e->code = (int32_t)s->code;
 	e->message = rpc_text(call, s->text);
 	e->reason = rpc_text(call, s->reason);
 	m->error = e;

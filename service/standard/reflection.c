@@ -228,21 +228,28 @@ static int reflect(struct msn_call *call, const ProtobufCMessage *none)
 	return rc == MSN_CALL_E_END ? 0 : msn_pass(rc);
 }
 
-#define MESSAGE(v, which)                                                      \
-	(&grpc__reflection__##v##__server_reflection_##which##__descriptor)
-#define REFLECTION(version, v)                                                 \
-	{                                                                      \
-		.path = "/grpc.reflection." version                            \
-			".ServerReflection/ServerReflectionInfo",              \
-		.request = MESSAGE(v, request),                                \
-		.response = MESSAGE(v, response),                              \
-		.flags = MSN_METHOD_CLIENT_STREAM | MSN_METHOD_SERVER_STREAM | \
-			 MSN_METHOD_BLOCKS,                                    \
-		.run = reflect,                                                \
-	}
+#define INFO ".ServerReflection/ServerReflectionInfo"
 
 const struct msn_method msn_reflection_methods[] = {
-	REFLECTION("v1", v1),
-	REFLECTION("v1alpha", v1alpha),
+	{
+		.path = "/grpc.reflection.v1" INFO,
+		.request =
+			&grpc__reflection__v1__server_reflection_request__descriptor,
+		.response =
+			&grpc__reflection__v1__server_reflection_response__descriptor,
+		.flags = MSN_METHOD_CLIENT_STREAM | MSN_METHOD_SERVER_STREAM |
+			 MSN_METHOD_BLOCKS,
+		.run = reflect,
+	},
+	{
+		.path = "/grpc.reflection.v1alpha" INFO,
+		.request =
+			&grpc__reflection__v1alpha__server_reflection_request__descriptor,
+		.response =
+			&grpc__reflection__v1alpha__server_reflection_response__descriptor,
+		.flags = MSN_METHOD_CLIENT_STREAM | MSN_METHOD_SERVER_STREAM |
+			 MSN_METHOD_BLOCKS,
+		.run = reflect,
+	},
 	{ 0 },
 };

@@ -263,6 +263,10 @@ void conn_read(struct conn *conn)
 		take(conn, conn->server->scratch, (size_t)n, &a);
 		if (conn->dead || conn->closing)
 			return;
+		/* It was less than there is room for: most likely that was
+		 * all, and if not the loop tells of the rest. */
+		if (!conn->tls && (size_t)n < SERVER_SCRATCH_BYTES)
+			return;
 	}
 	/* What lies in the TLS layer wakes nobody up. */
 	conn->again = conn->tls && tls_has_more(conn->tls);

@@ -135,10 +135,14 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame,
 	if (!s)
 		return 0;
 	if (type == NGHTTP2_HEADERS &&
-	    frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-		grpc_headers_done(s);
+	    frame->headers.cat == NGHTTP2_HCAT_REQUEST && grpc_headers_done(s))
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
 		grpc_data_done(s);
+	else if (type == NGHTTP2_HEADERS &&
+		 frame->headers.cat != NGHTTP2_HCAT_REQUEST &&
+		 grpc_malformed(s)) /* trailers, and not the end */
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
 	return 0;
 }
 
@@ -273,6 +277,7 @@ static nghttp2_option *make_options(void)
 		return NULL;
 	nghttp2_option_set_no_auto_window_update(o, 1);
 	nghttp2_option_set_no_closed_streams(o, 1);
+	nghttp2_option_set_no_http_messaging(o, 1); /* grpc_head.c does it */
 	nghttp2_option_set_stream_reset_rate_limit(o, GRPC_RESETS_BURST,
 						   GRPC_RESETS_PER_SECOND);
 	nghttp2_option_set_max_continuations(o, GRPC_CONTINUATIONS_MAX);

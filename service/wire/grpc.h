@@ -87,7 +87,10 @@ struct grpc_stream {
 	struct msn_call *call; /* the codec's reference; NULL before :path */
 
 	/* Headers. */
+	unsigned pseudo_seen; /* bits, in the order of grpc_head.c's table */
+	bool regular_seen, connects;
 	bool has_type, has_te;
+	bool malformed; /* reset; what still comes is dropped */
 	enum grpc_refusal refusal;
 	size_t header_bytes;
 
@@ -135,8 +138,11 @@ MSN_MUST_CHECK int grpc_header(struct grpc_stream *s, const uint8_t *name,
 			       size_t name_len, const uint8_t *value,
 			       size_t value_len);
 
+/* Resets the stream of a request that HTTP/2 does not allow. */
+MSN_MUST_CHECK int grpc_malformed(struct grpc_stream *s);
+
 /* All fields are there: begins the call, or refuses it. */
-void grpc_headers_done(struct grpc_stream *s);
+MSN_MUST_CHECK int grpc_headers_done(struct grpc_stream *s);
 
 /* ---- grpc_data.c --------------------------------------------------------- */
 

@@ -128,7 +128,7 @@ static size_t take_body(struct grpc_stream *s, const uint8_t *data, size_t len)
 
 void grpc_data(struct grpc_stream *s, const uint8_t *data, size_t len)
 {
-	while (s->call && !call_has_ended(s->call)) {
+	while (s->call && !s->malformed && !call_has_ended(s->call)) {
 		size_t n;
 
 		if (s->prefix_len == GRPC_PREFIX_BYTES)
@@ -152,7 +152,7 @@ void grpc_data(struct grpc_stream *s, const uint8_t *data, size_t len)
 void grpc_data_done(struct grpc_stream *s)
 {
 	s->client_done = true;
-	if (!s->call || call_has_ended(s->call))
+	if (!s->call || s->malformed || call_has_ended(s->call))
 		return;
 	if (s->prefix_len > 0)
 		reject(s, MSN_CODE_INTERNAL, "MESSAGE",

@@ -69,16 +69,16 @@ def check_recursion(all_messages):
     uses = {name: {f.type_name for f in m.field if f.type == MESSAGE}
             for name, m in all_messages.items()}
     for start in uses:
-        seen, open_ones = set(), [start]
-        while open_ones:
-            for used in uses.get(open_ones.pop(), ()):
+        seen, ahead = set(), [start]
+        while ahead:
+            for used in uses.get(ahead.pop(), ()):
                 if used == start:
                     complain(f"{start[1:]}: contains itself")
-                    open_ones.clear()
+                    ahead.clear()
                     break
                 if used not in seen:
                     seen.add(used)
-                    open_ones.append(used)
+                    ahead.append(used)
 
 
 def check_comments(file):

@@ -12,7 +12,7 @@ from raw import (CALM, CANCEL, CONTINUATION, DATA, EMPTY_CALL, END_HEADERS,
                  SETTINGS, UNARY_CALL, WINDOW_UPDATE, Closed, Connection,
                  frame, message)
 
-OK, EXHAUSTED = 0, 8
+OK, EXHAUSTED, INTERNAL = 0, 8, 13
 PROTOCOL_ERROR, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR = 1, 3, 6
 
 # What the server may take beside what it had: half of its buffers for one
@@ -132,14 +132,28 @@ class Headers(HostileTest):
         self.assertEqual(fields["grpc-status"], str(EXHAUSTED))
 
     def test_fields_that_http_does_not_allow(self):
-        for more in ([("Upper", "case")], [("connection", "close")],
-                     [("te", "gzip")], [(":path", "/again")],
-                     [("x", "line\nend")], [("", "none")]):
-            with Connection(self.server) as c:
-                stream = c.call(EMPTY_CALL, *more)
-                fields, _, _ = c.answer(stream)
-                self.assertEqual(fields, {"reset": PROTOCOL_ERROR}, more)
-                self.assertEqual(c.result()[0], OK)
+        for more in (("Upper", "case"), ("connection", "close"),
+                     ("transfer-encoding", "chunked"), ("upgrade", "h2c"),
+                     ("keep-alive", "1"), ("proxy-connection", "1"),
+                     ("te", "gzip"), ("", "none"), ("a b", "c"),
+                     ("x\0y", "z"), ("gr\xfc\xdf", "x"), (":x", "y"),
+                     (":path", "/again"), (":authority", "late")):
+            fields, _, _ = self.c.answer(self.c.call(EMPTY_CALL, more))
+            self.assertEqual(fields, {"reset": PROTOCOL_ERROR}, more)
+        for missing in ":path", ":method", ":scheme":
+            fields, _, _ = self.c.answer(self.c.call(without=[missing]))
+            self.assertEqual(fields, {"reset": PROTOCOL_ERROR}, missing)
+        self.assertEqual(self.c.result(EMPTY_CALL, ("x", "line\nend"))[0],
+                         INTERNAL)
+        self.assertEqual(self.c.result(without=[":authority"])[0], OK)
+
+    def test_trailers_that_are_not_the_end(self):
+        stream = self.c.open(SERVICE + "FullDuplexCall")
+        self.c.send(frame(HEADERS, END_HEADERS, stream,
+                          self.c.encoder.encode([("x-more", "to come")])))
+        fields, _, _ = self.c.answer(stream)
+        self.assertEqual(fields, {"reset": PROTOCOL_ERROR})
+        self.assertEqual(self.c.result()[0], OK)
 
     def test_a_block_that_is_no_hpack(self):
         self.c.send(frame(HEADERS, END_HEADERS, 1, b"\xff" * 50))

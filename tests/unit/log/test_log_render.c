@@ -153,8 +153,8 @@ static void no_text_breaks_a_line_or_forges_a_field(void)
 		"owner=uid:0",
 		" ",
 		"\r\v\f\b\t\x01\x1b[2J\x7f",
-		"\xc2\x9b"
-		"31m",
+		("\xc2\x9b"
+		 "31m"),
 		"\xe2\x80\xa8line\xe2\x80\xa9",
 		"\xe2\x80\xaetxt.exe",
 		"\xef\xbb\xbf",

@@ -245,7 +245,11 @@ static void a_flip_in_a_table_is_never_an_answer(void)
 			at = page * PAGE + msn_rand_next(&seed) % 40;
 		flip(&f, at, bit);
 		index = open_it(&f);
-		CHECK(index);
+		if (!index) { /* what says which catalog this is */
+			told++;
+			flip(&f, at, bit);
+			continue;
+		}
 		ok = ask_all(index);
 		whole = msn_index_check(index, NULL) == 0;
 		EXPECT(ok || !whole);

@@ -219,18 +219,9 @@ static ssize_t on_send(nghttp2_session *session, const uint8_t *data,
 	return (ssize_t)len;
 }
 
-/*
- * The call is at its end: the client need not send the rest.  One that speaks
- * HTTP and not gRPC is left to itself, since curl takes such a word for a
- * failure: its window stays closed.
- */
+/* The call is at its end: the client need not send the rest. */
 static int end_request(struct grpc *g, int32_t id)
 {
-	struct grpc_stream *s =
-		nghttp2_session_get_stream_user_data(g->session, id);
-
-	if (s && grpc_is_foreign(s))
-		return 0;
 	return nghttp2_submit_rst_stream(g->session, NGHTTP2_FLAG_NONE, id,
 					 NGHTTP2_NO_ERROR);
 }

@@ -63,6 +63,13 @@
 /* CONTINUATION frames of one header block: GRPC_HEADERS_MAX needs two. */
 #define GRPC_CONTINUATIONS_MAX 8
 
+/*
+ * Body of a request that is not gRPC that is waited for before it is refused:
+ * curl hears a refusal that comes before it has sent its body and then waits
+ * for ever.  Less than a window, so that whoever sends more gets to it.
+ */
+#define GRPC_FOREIGN_BODY_MAX ((size_t)16 << 10)
+
 /* Flags and length before each message. */
 #define GRPC_PREFIX_BYTES 5
 
@@ -92,6 +99,7 @@ struct grpc_stream {
 	bool has_type, has_te;
 	bool malformed; /* reset; what still comes is dropped */
 	enum grpc_refusal refusal;
+	bool held; /* is refused when it has ended, or is too long */
 	size_t header_bytes;
 
 	/* The message that is coming. */
@@ -143,6 +151,9 @@ MSN_MUST_CHECK int grpc_malformed(struct grpc_stream *s);
 
 /* All fields are there: begins the call, or refuses it. */
 MSN_MUST_CHECK int grpc_headers_done(struct grpc_stream *s);
+
+/* Ends the call of a refused request. */
+void grpc_refuse_request(struct grpc_stream *s);
 
 /* ---- grpc_data.c --------------------------------------------------------- */
 

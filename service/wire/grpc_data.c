@@ -126,8 +126,21 @@ static size_t take_body(struct grpc_stream *s, const uint8_t *data, size_t len)
 	return n;
 }
 
+/* What is no gRPC is not looked at, but counted. */
+static void take_foreign(struct grpc_stream *s, size_t len)
+{
+	s->body_got += len;
+	give_back(s, len);
+	if (s->body_got > GRPC_FOREIGN_BODY_MAX)
+		grpc_refuse_request(s);
+}
+
 void grpc_data(struct grpc_stream *s, const uint8_t *data, size_t len)
 {
+	if (s->held) {
+		take_foreign(s, len);
+		return;
+	}
 	while (s->call && !s->malformed && !call_has_ended(s->call)) {
 		size_t n;
 
@@ -145,13 +158,16 @@ void grpc_data(struct grpc_stream *s, const uint8_t *data, size_t len)
 	}
 	/* Nobody wants the rest. */
 	grpc_data_drop(s);
-	if (!grpc_is_foreign(s))
-		give_back(s, len);
+	give_back(s, len);
 }
 
 void grpc_data_done(struct grpc_stream *s)
 {
 	s->client_done = true;
+	if (s->held) {
+		grpc_refuse_request(s);
+		return;
+	}
 	if (!s->call || s->malformed || call_has_ended(s->call))
 		return;
 	if (s->prefix_len > 0)

@@ -271,6 +271,13 @@ static const struct {
 				      "more than 16384 bytes of metadata" },
 };
 
+void grpc_refuse_request(struct grpc_stream *s)
+{
+	s->held = false;
+	call_reject(s->call, refusals[s->refusal].code,
+		    refusals[s->refusal].reason, refusals[s->refusal].text);
+}
+
 int grpc_headers_done(struct grpc_stream *s)
 {
 	if (s->malformed)
@@ -287,10 +294,10 @@ int grpc_headers_done(struct grpc_stream *s)
 		grpc_stream_ready(s);
 	} else if (s->refusal == GRPC_REFUSE_NOT) {
 		call_begin(s->call);
+	} else if (grpc_is_foreign(s)) {
+		s->held = true;
 	} else {
-		call_reject(s->call, refusals[s->refusal].code,
-			    refusals[s->refusal].reason,
-			    refusals[s->refusal].text);
+		grpc_refuse_request(s);
 	}
 	return 0;
 }

@@ -495,6 +495,8 @@ static void without_room_for_mappings_nothing_stays_accessible(void)
 					       ADDRS(2, 3), ADDRS(9, 10) };
 	struct hog hog;
 
+	if (CHECK_SANITIZED) /* the sanitizer needs mappings of its own */
+		return;
 	hog_make(&hog);
 	for (size_t i = 0; i < 2 * MSN_ARRAY_LEN(cuts); i++) {
 		struct msn_addr_range cut = cuts[i / 2];

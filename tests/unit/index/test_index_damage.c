@@ -124,13 +124,14 @@ static bool ask_one(struct msn_index *index, unsigned n)
 	rc = msn_index_snapshot(index, uid, &s, NULL);
 	ok &= right_or_told(rc, strcmp(s.name, name) == 0);
 	rc = msn_index_note(index, uid, &note, NULL);
-	ok &= right_or_told(rc, note.len == want_len && memcmp(note.bytes, want,
-							       want_len) == 0);
+	ok &= right_or_told(rc,
+			    rc == 0 && note.len == want_len &&
+				    memcmp(note.bytes, want, want_len) == 0);
 	if (rc == 0)
 		free(note.bytes);
 	rc = msn_index_record(index, MSN_RECORD_REQUEST, name, strlen(name),
 			      &value, &len, NULL);
-	ok &= right_or_told(rc, len == want_len &&
+	ok &= right_or_told(rc, rc == 0 && len == want_len &&
 					memcmp(value, want, want_len) == 0);
 	if (rc == 0)
 		free(value);

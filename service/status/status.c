@@ -35,7 +35,8 @@ void msn_status_set(struct msn_status *s, enum msn_code code,
 	va_list args;
 
 	msn_status_clear(s);
-	s->code = code;
+	s->code = (unsigned)code <= MSN_CODE_UNAUTHENTICATED ? code
+							     : MSN_CODE_UNKNOWN;
 	msn_utf8_clean(s->reason, sizeof(s->reason), reason, strlen(reason));
 	va_start(args, fmt);
 	fill(s->text, sizeof(s->text), fmt, args);

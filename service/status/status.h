@@ -69,8 +69,8 @@ enum msn_failure_kind msn_kind_of_code(enum msn_code code);
 void msn_status_clear(struct msn_status *s);
 
 /*
- * Fills @s, replacing what was there, and returns @s->code.  A text that is no
- * UTF-8 has its bad bytes replaced.
+ * Fills @s, replacing what was there.  A text that is no UTF-8 has its bad
+ * bytes replaced, a code that is none becomes UNKNOWN.
  */
 void msn_status_set(struct msn_status *s, enum msn_code code,
 		    const char *reason, const char *fmt, ...) MSN_PRINTF(4, 5);

@@ -127,6 +127,7 @@ static void add_status(struct block *b, const struct msn_status *status,
 		"9", "10", "11", "12", "13", "14", "15", "16",
 	};
 
+	msn_assert((unsigned)status->code < MSN_ARRAY_LEN(codes));
 	add_static(b, "grpc-status", codes[status->code]);
 	if (status->text[0]) {
 		size_t n = grpc_message_encode(b->at, status->text,

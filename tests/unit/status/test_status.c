@@ -56,6 +56,18 @@ static void setting_replaces_what_was_there(void)
 	EXPECT(s.note_count == 0 && !s.field[0] && s.retry_ms == 0);
 }
 
+static void a_code_that_is_none_is_unknown(void)
+{
+	struct msn_status s;
+
+	msn_status_set(&s, (enum msn_code)17, "A", "a");
+	EXPECT(s.code == MSN_CODE_UNKNOWN);
+	msn_status_set(&s, (enum msn_code) - 1, "A", "a");
+	EXPECT(s.code == MSN_CODE_UNKNOWN);
+	msn_status_set(&s, MSN_CODE_UNAUTHENTICATED, "A", "a");
+	EXPECT(s.code == MSN_CODE_UNAUTHENTICATED);
+}
+
 static void texts_are_clean_and_fit(void)
 {
 	struct msn_status s;
@@ -148,6 +160,7 @@ int main(int argc, char **argv)
 		CHECK_TEST(kinds_come_back_from_their_codes),
 		CHECK_TEST(codes_without_a_kind_have_the_nearest),
 		CHECK_TEST(setting_replaces_what_was_there),
+		CHECK_TEST(a_code_that_is_none_is_unknown),
 		CHECK_TEST(texts_are_clean_and_fit),
 		CHECK_TEST(a_note_is_found_by_its_key),
 		CHECK_TEST(one_note_too_many_is_dropped),

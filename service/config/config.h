@@ -162,6 +162,9 @@ const struct msn_config_setting *msn_config_settings(size_t *count);
 /* What a value of the setting is, for people: "SIZE", "PATH". */
 const char *msn_config_setting_argument(const struct msn_config_setting *s);
 
+/* Is it 1 to 63 of a-z, 0-9, dots, dashes, underscores, none of them first? */
+bool msn_config_is_tenant(const char *name);
+
 /* ---- The command line --------------------------------------------------- */
 
 enum msn_config_action {

@@ -254,7 +254,7 @@ static void release_address(void *element)
 
 /* ---- Subjects ----------------------------------------------------------- */
 
-static bool is_tenant(const char *name)
+bool msn_config_is_tenant(const char *name)
 {
 	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
 
@@ -307,7 +307,7 @@ static int read_named(const char *name, const char *rest,
 
 	if (rc == -ENOMEM)
 		return rc;
-	if (!*name || !tenant || !is_tenant(tenant))
+	if (!*name || !tenant || !msn_config_is_tenant(tenant))
 		return msn_config_wrong(wrong,
 					"needs a name, and behind it "
 					"tenant:NAME of up to 63 of a-z, 0-9, "

@@ -149,6 +149,7 @@ static void nobody_is_somebody_where_all_users_are_known(void)
 /* ---- Threads ------------------------------------------------------------ */
 
 static atomic_bool stop;
+static atomic_uint wrong; /* threads cannot leave a test as CHECK() does */
 
 static void *ask(void *arg)
 {
@@ -157,8 +158,9 @@ static void *ask(void *arg)
 	while (!stop) {
 		struct msn_peer p = process(1001, 1, NULL, 0);
 
-		CHECK(msn_auth_peer(s->auth, &p, NULL) == 0);
-		EXPECT(p.role == MSN_ROLE_READ || p.role == MSN_ROLE_ADMIN);
+		if (msn_auth_peer(s->auth, &p, NULL) ||
+		    (p.role != MSN_ROLE_READ && p.role != MSN_ROLE_ADMIN))
+			wrong++;
 	}
 	return NULL;
 }
@@ -181,6 +183,7 @@ static void reloads_do_not_disturb_who_asks(void)
 	stop = true;
 	for (int i = 0; i < 2; i++)
 		CHECK(pthread_join(threads[i], NULL) == 0);
+	EXPECT(wrong == 0);
 	scene_close(&s);
 }
 
